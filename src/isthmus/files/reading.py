@@ -1,0 +1,142 @@
+"""Reads rows: from a file, a folder, or a bundled data set, chosen by what the argument is."""
+
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+from ..core.errors import DataError
+from . import arrays, tables
+from .bundled import bundled_names, read_bundled
+from .failures import damage_named, shown
+from .images import IMAGE_ENDINGS, read_images
+from .source import Source
+
+__all__ = ["Source", "bundled_names", "read"]
+
+_TABLES: dict[str, Callable[[Path], tuple]] = {
+    ".csv": tables.read_csv,
+    ".tsv": tables.read_tsv,
+    ".parquet": tables.read_parquet,
+    ".arrow": tables.read_arrow,
+    ".feather": tables.read_arrow,
+    ".jsonl": tables.read_jsonl,
+}
+_ENDINGS = ", ".join([*_TABLES, ".npz", ".npy"])
+
+
+def read(data: str | Path, *, part: str | None = None) -> Source:
+    """Read rows from `data`, one of
+
+    - a table: .csv, .tsv, .parquet, .arrow or .feather, .jsonl;
+    - arrays: .npy; .npz, with the array's name after a colon (`mnist.npz:x_test`) or as `part`;
+    - a folder of images of one size, or of Parquet files of equal columns;
+    - the name of a bundled data set, as a string (write `./digits` for a file or folder of that name).
+
+    Raises DataError, in one line, for whatever cannot be read.
+    """
+    if isinstance(data, str) and data in bundled_names():
+        _refuse_part(data, part)
+        return read_bundled(data)
+    path, part = _path_and_part(data, part)
+    if _is_folder(path):
+        _refuse_part(path, part)
+        return _read_folder(path)
+    return _read_file(path, part)
+
+
+def _path_and_part(data: str | Path, part: str | None) -> tuple[Path, str | None]:
+    """Split `FILE:KEY`, unless a file of the whole name exists or the part is named already."""
+    whole = Path(data)
+    file, colon, key = os.fspath(data).rpartition(":")
+    splits = colon and key and part is None and (file.lower().endswith(".npz") or _status(Path(file)) is not None)
+    return (Path(file), key) if splits and _status(whole) is None else (whole, part)
+
+
+def _status(path: Path) -> os.stat_result | None:
+    """What the system knows of the path; None if there is nothing."""
+    try:
+        return path.stat()
+    except PermissionError:
+        raise DataError(f"{shown(path)}: no permission to look into its folder; change the permissions") from None
+    except (OSError, ValueError):  # A name that is too long or holds a zero byte is the name of nothing.
+        return None
+
+
+def _is_folder(path: Path) -> bool:
+    status = _status(path)
+    if status is None:
+        raise DataError(_missing(path))
+    return stat.S_ISDIR(status.st_mode)
+
+
+def _missing(path: Path) -> str:
+    names = ", ".join(bundled_names())
+    if path.suffix or len(path.parts) > 1:
+        return f"{shown(path)}: no such file or folder; check the path (bundled data sets: {names})"
+    return f"{shown(path)}: neither a file, a folder nor a bundled data set; the bundled ones are {names}"
+
+
+def _refuse_part(place: str | Path, part: str | None) -> None:
+    if part is not None:
+        raise DataError(f"{shown(place)}: has no array {part!r}; only .npz files hold arrays by name")
+
+
+def _read_file(path: Path, part: str | None) -> Source:
+    ending = path.suffix.lower()
+    _check_file(path, ending)
+    if ending == ".npz":
+        rows, labels, key = arrays.read_npz(path, part)
+        return Source(path.stem if part is None else f"{path.stem}-{key}", rows, labels)
+    _refuse_part(path, part)
+    if ending == ".npy":
+        return Source(path.stem, arrays.read_npy(path))
+    table, notes = _TABLES[ending](path)
+    return Source(path.stem, table, notes=notes)
+
+
+def _check_file(path: Path, ending: str) -> None:
+    if ending in IMAGE_ENDINGS:
+        raise DataError(f"{shown(path)}: is one image; give the folder that holds the images")
+    if ending == ".txt":
+        raise DataError(f"{shown(path)}: text is not modelled yet; tables and images are: {_ENDINGS}, or a folder")
+    if ending not in (*_TABLES, ".npz", ".npy"):
+        called = f"the ending {ending!r}" if ending else "a file without an ending"
+        raise DataError(f"{shown(path)}: {called} is not known; these are: {_ENDINGS}")
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise DataError(f"{shown(path)}: is not a regular file; write the data to a file first")
+    if not status.st_size:
+        raise DataError(f"{shown(path)}: is empty (0 bytes); give a file with rows")
+
+
+def _read_folder(folder: Path) -> Source:
+    with damage_named(folder, "a folder"):
+        files = sorted(path for path in folder.rglob("*") if not _hidden(path.relative_to(folder)) and path.is_file())
+    images = [path for path in files if path.suffix.lower() in IMAGE_ENDINGS]
+    parquet = [path for path in files if path.suffix.lower() == ".parquet"]
+    if images and parquet:
+        raise DataError(f"{shown(folder)}: holds both images and Parquet files; give a folder of one kind")
+    if not images and not parquet:
+        raise DataError(f"{shown(folder)}: holds neither images ({', '.join(IMAGE_ENDINGS)}) nor Parquet files")
+    left_out = _left_out(len(files) - len(images or parquet), "images" if images else "Parquet files")
+    if images:
+        source = read_images(folder, images)
+        return Source(source.name, source.rows, source.labels, source.row_ids, (*source.notes, *left_out))
+    table, notes = tables.read_parquet_folder(folder, parquet)
+    return Source(folder.resolve().name, table, notes=(*notes, *left_out))
+
+
+def _hidden(path: Path) -> bool:
+    """Files that programs leave behind for themselves: .DS_Store, __MACOSX, _SUCCESS."""
+    return any(part.startswith((".", "__MACOSX", "_SUCCESS")) for part in path.parts)
+
+
+def _left_out(count: int, kind: str) -> tuple[str, ...]:
+    if not count:
+        return ()
+    return (
+        f"{count} file that is not {kind} was left out"
+        if count == 1
+        else f"{count} files that are not {kind} were left out",
+    )

@@ -1,0 +1,229 @@
+"""Readers of table files: each takes a path and returns a `pyarrow.Table` and notes about what it decided."""
+
+import codecs
+import re
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.json
+import pyarrow.parquet
+
+from ..core.errors import DataError
+from .failures import damage_named, reason, shown
+from .limits import check_bytes
+
+Notes = tuple[str, ...]
+
+_MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "?")
+# Some well-known files separate cells with a comma and a blank, so that a missing cell reads " ?".
+MISSING_WORDS = [*_MISSING, *(f" {word}" for word in _MISSING)]
+
+_BLOCK = 2**24  # bytes; a row must fit in a block
+_PANDAS_INDEX = re.compile(r"__index_level_\d+__")
+
+
+def read_csv(path: Path, separator: str | None = ",") -> tuple[pa.Table, Notes]:
+    """A file of separated values with a header line, in UTF-8; types are inferred, dates included."""
+    with damage_named(path, "separated values"):
+        check_bytes(path, path.stat().st_size)
+        _check_utf8(path)
+        separator, notes = _separator(path, separator)
+        table = _parse_csv(path, separator)
+    table, renamed = _named_columns(table)
+    return checked(table, path, (*notes, *renamed))
+
+
+def read_tsv(path: Path) -> tuple[pa.Table, Notes]:
+    """A file of tab-separated values with a header line, in UTF-8."""
+    return read_csv(path, separator="\t")
+
+
+def read_jsonl(path: Path) -> tuple[pa.Table, Notes]:
+    """A file with one JSON object a line, in UTF-8."""
+    with damage_named(path, "JSON lines"):
+        check_bytes(path, path.stat().st_size)
+        _check_utf8(path)
+        table = pyarrow.json.read_json(path, read_options=pyarrow.json.ReadOptions(block_size=_BLOCK))
+    return checked(table, path)
+
+
+def read_parquet(path: Path) -> tuple[pa.Table, Notes]:
+    """A Parquet file; checksums of its pages are verified where it has them."""
+    with damage_named(path, "Parquet"), pyarrow.parquet.ParquetFile(path, page_checksum_verification=True) as file:
+        check_bytes(path, _declared_bytes(file))
+        table = _collected(file.iter_batches(), file.schema_arrow, path)
+    return checked(table, path)
+
+
+def read_arrow(path: Path) -> tuple[pa.Table, Notes]:
+    """An Arrow file (Feather version 2) or stream."""
+    with damage_named(path, "Arrow"), pa.OSFile(str(path)) as stream:
+        magic = stream.read(6)
+        stream.seek(0)
+        if magic.startswith(b"FEA1"):
+            raise DataError(f"{shown(path)}: is Feather version 1, which is no longer read; write it as Parquet")
+        if magic == b"ARROW1":
+            reader = pa.ipc.open_file(stream)
+            batches = (reader.get_batch(index) for index in range(reader.num_record_batches))
+        else:
+            batches = reader = pa.ipc.open_stream(stream)
+        table = _collected(batches, reader.schema, path)
+    return checked(table, path)
+
+
+def read_parquet_folder(folder: Path, files: list[Path]) -> tuple[pa.Table, Notes]:
+    """Parquet files with the same columns, one after another; columns may stand in another order."""
+    tables: list[pa.Table] = []
+    notes: Notes = ()
+    for path in files:
+        if any("=" in part for part in path.relative_to(folder).parts[:-1]):
+            raise DataError(
+                f"{shown(path)}: is part of a partitioned data set, whose folder names hold a column; "
+                "write it as one file or as files in one folder"
+            )
+        table, notes = read_parquet(path)
+        if tables:
+            table = _same_columns(table, tables[0], path, files[0])
+        tables.append(table)
+        check_bytes(folder, sum(each.nbytes for each in tables))
+    return pa.concat_tables(tables), (*notes, f"{len(files)} Parquet files were read one after another")
+
+
+def checked(table: pa.Table, path: str | Path, notes: Notes = ()) -> tuple[pa.Table, Notes]:
+    """The table without a nameless pandas index; DataError if it has no rows, no columns, or one name twice."""
+    index = [name for name in table.column_names if _PANDAS_INDEX.fullmatch(name)]
+    if index:
+        table = table.drop_columns(index)
+        notes = (*notes, "the pandas index that was stored as a column was left out")
+    twice = [name for name, count in Counter(table.column_names).items() if count > 1]
+    if twice:
+        raise DataError(
+            f"{shown(path)}: column {twice[0]!r} occurs {table.column_names.count(twice[0])} times; "
+            "give every column a name of its own (a file without a header line needs one)"
+        )
+    if not table.num_columns:
+        raise DataError(f"{shown(path)}: has no columns; a table needs at least one")
+    if not table.num_rows:
+        raise DataError(f"{shown(path)}: has columns but no rows; add rows below the header")
+    return table, notes
+
+
+def _parse_csv(path: Path, separator: str) -> pa.Table:
+    def parse(threads: bool) -> pa.Table:
+        return pyarrow.csv.read_csv(
+            path,
+            read_options=pyarrow.csv.ReadOptions(block_size=_BLOCK, use_threads=threads),
+            parse_options=pyarrow.csv.ParseOptions(delimiter=separator, newlines_in_values=True),
+            convert_options=pyarrow.csv.ConvertOptions(null_values=MISSING_WORDS, strings_can_be_null=True),
+        )
+
+    try:
+        return parse(threads=True)
+    except pa.ArrowInvalid:
+        pass
+    # Only the reader with one thread knows the number of the row that is wrong.
+    try:
+        return parse(threads=False)
+    except pa.ArrowInvalid as failure:
+        if "cannot infer number of columns" in str(failure):
+            raise DataError(f"{shown(path)}: has no rows; add rows below a header line") from failure
+        advice = "every row needs as many cells as the header"
+        raise DataError(f"{shown(path)}: {reason(failure).removeprefix('CSV parse error: ')}; {advice}") from failure
+
+
+def _separator(path: Path, expected: str | None) -> tuple[str, Notes]:
+    """The expected separator, or the semicolon or tab that the header has in its place."""
+    expected = expected or ","
+    with path.open("rb") as stream:
+        header = re.sub(rb'"[^"]*"', b"", stream.readline(_BLOCK)).decode("utf-8", "replace")
+    if expected == "," and "," not in header:
+        for other, name in ((";", "semicolons"), ("\t", "tabs")):
+            if other in header:
+                return other, (f"cells are separated by {name}",)
+    return expected, ()
+
+
+def _named_columns(table: pa.Table) -> tuple[pa.Table, Notes]:
+    """Columns without a name (row numbers, mostly) are named by their position, counted from 1."""
+    nameless = [position for position, name in enumerate(table.column_names, 1) if not name.strip()]
+    if not nameless:
+        return table, ()
+    names = [name if name.strip() else f"column {position}" for position, name in enumerate(table.column_names, 1)]
+    places = ", ".join(map(str, nameless))
+    return table.rename_columns(names), (f"columns without a name were named by position: {places}",)
+
+
+def _check_utf8(path: Path) -> None:
+    """Raise DataError naming the first byte and line that are not UTF-8."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    offset, line = 0, 1
+    with path.open("rb") as stream:
+        while True:
+            block = stream.read(_BLOCK)
+            try:
+                decoder.decode(block, final=not block)
+            except UnicodeDecodeError as failure:
+                # The decoder may have kept the first bytes of a character from the block before.
+                start = offset + len(block) - len(failure.object) + failure.start
+                line += failure.object[: failure.start].count(b"\n")
+                raise DataError(_encoding_advice(path, start, line)) from None
+            if not block:
+                return
+            offset += len(block)
+            line += block.count(b"\n")
+
+
+def _encoding_advice(path: Path, offset: int, line: int) -> str:
+    with path.open("rb") as stream:
+        marked_utf16 = stream.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+    encoding = "utf-16" if marked_utf16 else "latin1"
+    return (
+        f"{shown(path)}: line {line} (byte {offset}) is not UTF-8; save the file as UTF-8, "
+        f"for example with iconv -f {encoding} -t utf-8"
+    )
+
+
+def _declared_bytes(file: pyarrow.parquet.ParquetFile) -> int:
+    """At least how many bytes the table takes in memory, by what the file's metadata say."""
+    metadata = file.metadata
+    encoded = sum(metadata.row_group(index).total_byte_size for index in range(metadata.num_row_groups))
+    return max(encoded, sum(_width(each) for each in file.schema_arrow.types) * metadata.num_rows // 8)
+
+
+def _width(data_type: pa.DataType) -> int:
+    """Bits per cell; for types without a fixed width, the 32 bits of an offset."""
+    try:
+        return data_type.bit_width
+    except ValueError:
+        return 32
+
+
+def _collected(batches: Iterable[pa.RecordBatch], schema: pa.Schema, path: Path) -> pa.Table:
+    """The batches as one table that has been checked down to its last offset: damage must not reach Arrow's kernels."""
+    kept, size = [], 0
+    for batch in batches:
+        size += batch.nbytes
+        check_bytes(path, size)
+        kept.append(batch)
+    table = pa.Table.from_batches(kept, schema=schema)
+    table.validate(full=True)
+    return table
+
+
+def _same_columns(table: pa.Table, first: pa.Table, path: Path, first_path: Path) -> pa.Table:
+    """The table with its columns in the order of the first one; DataError if names or types differ."""
+    unequal = set(table.column_names) ^ set(first.column_names)
+    if unequal:
+        name = min(unequal)
+        has, lacks = (path, first_path) if name in table.column_names else (first_path, path)
+        raise DataError(f"{shown(lacks)}: has no column {name!r}, which {shown(has)} has; give files of equal columns")
+    for name, expected in zip(first.column_names, first.schema.types, strict=True):
+        given = table.schema.field(name).type
+        if given != expected:
+            raise DataError(
+                f"{shown(path)}: column {name!r} is {given} but {expected} in {shown(first_path)}; write them as one type"
+            )
+    return table.select(first.column_names).replace_schema_metadata(first.schema.metadata)
