@@ -17,7 +17,11 @@ class Distribution(ABC):
 
     @abstractmethod
     def log_prob(self, x: Tensor) -> Tensor:
-        """Log density, or log mass, of each element of `x` in nats; `x` and the parameters broadcast."""
+        """Log density, or log mass, of each element of `x` in nats; `x` and the parameters broadcast.
+
+        `x` must not be NaN: put any possible value in the place of a missing one and drop the result, since a NaN that
+        is dropped afterwards still reaches the gradients.
+        """
 
     @abstractmethod
     def sample(self, randomness: Randomness) -> Tensor:

@@ -45,10 +45,10 @@ class DiscretisedLogistic(Distribution):
         half_step = self.step / 2
         offset = x - self.location
         at_low, at_high = x < self.low + half_step, x > self.high - half_step
-        below_upper_edge = logsigmoid((half_step + offset) * inverse_scale).masked_fill(at_high, 0.0)
-        above_lower_edge = logsigmoid((half_step - offset) * inverse_scale).masked_fill(at_low, 0.0)
-        overlap = _log_one_minus_exp(self.step.log() - self.log_scale).expand_as(offset * inverse_scale)
-        return below_upper_edge + above_lower_edge + overlap.masked_fill(at_low | at_high, 0.0)
+        below_upper_edge = torch.where(at_high, 0.0, logsigmoid((half_step + offset) * inverse_scale))
+        above_lower_edge = torch.where(at_low, 0.0, logsigmoid((half_step - offset) * inverse_scale))
+        overlap = _log_one_minus_exp(self.step.log() - self.log_scale)
+        return below_upper_edge + above_lower_edge + torch.where(at_low | at_high, 0.0, overlap)
 
     def sample(self, randomness: Randomness) -> Tensor:
         """Draws on the grid; rounding leaves them without a gradient."""
@@ -65,7 +65,7 @@ class DiscretisedLogistic(Distribution):
 
     @property
     def mode(self) -> Tensor:
-        """The grid point nearest to the location."""
+        """The grid point nearest to the location: the likeliest, unless an edge's tail outweighs every single cell."""
         return self._on_grid(self.location)
 
     def _on_grid(self, value: Tensor) -> Tensor:
