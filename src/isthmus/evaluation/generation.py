@@ -1,0 +1,299 @@
+"""How good generated rows are: like real ones, as varied as real ones, and not copies of the training rows.
+
+Every measure compares sets of rows (rows, columns), NaN for a missing cell, with a boolean mask `categorical` of the
+columns that hold category codes. Each looks at no more than `limit` random rows of a set.
+"""
+
+from typing import Any
+
+import numpy as np
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import StratifiedKFold, cross_val_predict
+
+from .rows import check_columns, equal_sizes, features, subsample
+
+FOLDS = 3
+SPLIT_COLUMNS = 64
+"""Columns the classifier looks at per split; more only make it slower, since it splits many times."""
+
+MOST_CATEGORIES = 255
+"""The most categories of one column that the classifier takes."""
+
+BINS = 10
+BLOCK = 512
+"""Rows whose distances to all others are held in memory together."""
+
+ROUNDING = 1e-9
+"""Squared distances closer than this share of the squared norms are the same."""
+
+
+def generation_quality(
+    synthetic: np.ndarray,
+    train: np.ndarray,
+    held_out: np.ndarray,
+    categorical: np.ndarray,
+    rng: np.random.Generator,
+    *,
+    pooled: bool = False,
+) -> dict[str, float | None]:
+    """All measures of generated rows, against real rows that no model has seen.
+
+    `pooled`: distances between rows use one scale for all columns (images), see `rows.features`. Returns
+    `c2st_auroc` (0.5 is best), `column_shape` and `pair_trend` (errors, 0 is best), `density` and `coverage`
+    (1 is best) and `copied_share` (0.5 is fair); None where a measure does not apply.
+    """
+    check_columns(categorical, synthetic=synthetic, training=train, held_out=held_out)
+    # Features can be wider than rows: none are made of rows that no measure will look at.
+    some = [subsample(rng, 10_000, rows)[0] for rows in (held_out, synthetic, train)]
+    real_points, synthetic_points, train_points = (
+        features(rows, categorical, some[-1], pooled=pooled) for rows in some
+    )
+    return {
+        "c2st_auroc": two_sample_auroc(held_out, synthetic, categorical, rng),
+        "column_shape": column_shape_error(held_out, synthetic, categorical, rng),
+        "pair_trend": pair_trend_error(held_out, synthetic, categorical, rng),
+        **density_coverage(real_points, synthetic_points, rng),
+        "copied_share": copied_share(synthetic_points, train_points, real_points, rng),
+    }
+
+
+def two_sample_auroc(
+    real: np.ndarray, synthetic: np.ndarray, categorical: np.ndarray, rng: np.random.Generator, limit: int = 2000
+) -> float | None:
+    """How well boosted trees tell real rows from generated ones: a classifier two-sample test (Lopez-Paz & Oquab 2017).
+
+    The mean area under the ROC curve over three held-out folds: 0.5 where they cannot, 1 where they always can. Below
+    0.5 is possible and telling: rows that occur in both sets mislead a classifier that meets them with the other
+    label. Sets of equal size are drawn; None with fewer than 3 rows each. Sets of under about 30 rows are too small to
+    split on and score 0.5.
+    """
+    check_columns(categorical, real=real, synthetic=synthetic)
+    real, synthetic = equal_sizes(rng, limit, real, synthetic)
+    if len(real) < FOLDS:
+        return None
+    rows = np.concatenate([real, synthetic]).astype(np.float64)
+    is_synthetic = np.repeat([0, 1], len(real))
+    varies = np.array([_distinct(column) > 1 for column in rows.T], bool)
+    if not varies.any():
+        return 0.5
+    rows, categorical = rows[:, varies], np.asarray(categorical, bool)[varies]
+    for column in np.flatnonzero(categorical):
+        rows[:, column] = _common_codes(rows[:, column])
+    settings: dict[str, Any] = {
+        "categorical_features": categorical,
+        "max_features": min(1.0, SPLIT_COLUMNS / rows.shape[1]),
+        "early_stopping": False,
+        "random_state": int(rng.integers(2**31)),
+    }
+    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=int(rng.integers(2**31)))
+    scores = cross_val_predict(
+        HistGradientBoostingClassifier(**settings), rows, is_synthetic, cv=folds, method="decision_function"
+    )
+    areas = [roc_auc_score(is_synthetic[fold], scores[fold]) for _, fold in folds.split(rows, is_synthetic)]
+    return float(np.mean(areas))
+
+
+def column_shape_error(
+    real: np.ndarray, synthetic: np.ndarray, categorical: np.ndarray, rng: np.random.Generator, limit: int = 10_000
+) -> float | None:
+    """The mean over columns of a distance between the column's two distributions, 0 (equal) to 1 (apart).
+
+    Numbers: the Kolmogorov–Smirnov statistic. Categories: the total variation distance, with missing as one more
+    category. Missing numbers count too: as one more value beyond all others, on whichever side tells more, so that
+    the error is never below the difference between the shares of missing cells. None without rows.
+    """
+    check_columns(categorical, real=real, synthetic=synthetic)
+    if not len(real) or not len(synthetic) or not len(categorical):
+        return None
+    real, synthetic = subsample(rng, limit, real)[0], subsample(rng, limit, synthetic)[0]
+    errors = [
+        _total_variation(*_category_codes(real[:, column], synthetic[:, column]))
+        if is_category
+        else _kolmogorov_smirnov(real[:, column], synthetic[:, column])
+        for column, is_category in enumerate(categorical)
+    ]
+    return float(np.mean(errors))
+
+
+def pair_trend_error(
+    real: np.ndarray,
+    synthetic: np.ndarray,
+    categorical: np.ndarray,
+    rng: np.random.Generator,
+    limit: int = 10_000,
+    pairs: int = 500,
+) -> float | None:
+    """The mean over pairs of columns of how much their dependence differs, 0 (equal) to 1 (opposite).
+
+    Two numbers: half the absolute difference of their Pearson correlations, over rows that have both; a correlation
+    with a constant is 0. A pair with a category: the total variation distance between the two-way tables of shares,
+    where numbers are cut into ten bins of equal width over the real column's range, values beyond it join the end
+    bins, and missing is one more category. All pairs of columns that vary in the real rows count; beyond `pairs` of
+    them, that many random ones do. None where there is no pair.
+    """
+    check_columns(categorical, real=real, synthetic=synthetic)
+    if not len(real) or not len(synthetic):
+        return None
+    real, synthetic = subsample(rng, limit, real)[0], subsample(rng, limit, synthetic)[0]
+    varying = np.flatnonzero([_distinct(column) > 1 for column in real.T])
+    chosen = _pairs(len(varying), pairs, rng)
+    if not len(chosen):
+        return None
+    codes = {}
+    if np.any(categorical):
+        codes = {
+            column: (_category_codes if categorical[column] else _bin_codes)(real[:, column], synthetic[:, column])
+            for column in varying[np.unique(chosen)]
+        }
+    errors = []
+    for first, second in varying[chosen]:
+        if categorical[first] or categorical[second]:
+            errors.append(_total_variation(*map(_joint_codes, codes[first], codes[second])))
+        else:
+            correlations = [_correlation(rows[:, first], rows[:, second]) for rows in (real, synthetic)]
+            errors.append(abs(correlations[0] - correlations[1]) / 2)
+    return float(np.mean(errors))
+
+
+def density_coverage(
+    real: np.ndarray, synthetic: np.ndarray, rng: np.random.Generator, k: int = 5, limit: int = 5000
+) -> dict[str, float | None]:
+    """Density and coverage of generated points among real ones (Naeem et al. 2020, eq. 2 and 3).
+
+    Both sets are points (rows, features), see `rows.features`; as many of each are compared. Around each real
+    point lies a ball that reaches its k-th nearest real neighbour. Density: the mean number of balls that a generated
+    point lies in, over k; above 1 where generated points crowd where real ones do. Coverage: the share of balls with a
+    generated point in them; two samples of one distribution reach about 1 - 2⁻ᵏ. Balls include their surface, so that
+    rows that repeat are covered by rows like them. None with fewer than two rows each.
+    """
+    real, synthetic = equal_sizes(rng, limit, real, synthetic)
+    rows = len(real)
+    if rows < 2:
+        return {"density": None, "coverage": None}
+    k = min(k, rows - 1)
+    inside, covered = 0, 0
+    for start in range(0, rows, BLOCK):
+        centres = real[start : start + BLOCK]
+        among_real, _ = _squared_distances(centres, real)
+        among_real[np.arange(len(centres)), start + np.arange(len(centres))] = np.inf
+        radius = np.partition(among_real, k - 1, axis=1)[:, k - 1 : k]
+        to_synthetic, rounding = _squared_distances(centres, synthetic)
+        in_ball = to_synthetic <= radius + rounding
+        inside += int(in_ball.sum())
+        covered += int(in_ball.any(1).sum())
+    return {"density": inside / (k * rows), "coverage": covered / rows}
+
+
+def copied_share(
+    synthetic: np.ndarray, train: np.ndarray, held_out: np.ndarray, rng: np.random.Generator, limit: int = 10_000
+) -> float | None:
+    """The share of generated points nearer to a training point than to any held-out point; ties count half.
+
+    All sets are points (rows, features), see `rows.features`; as many training as held-out points are drawn, so 0.5 is
+    fair: generated rows owe no more to the rows that were trained on than to rows that were not. 1 is copying.
+    None where a set is empty.
+    """
+    train, held_out = equal_sizes(rng, limit, train, held_out)
+    # The share's own sampling error is small long before the nearest neighbours are worth cutting down.
+    (synthetic,) = subsample(rng, max(1, limit // 4), synthetic)
+    if not len(train) or not len(synthetic):
+        return None
+    nearer = 0.0
+    for start in range(0, len(synthetic), BLOCK):
+        block = synthetic[start : start + BLOCK]
+        (to_train, near_train), (to_held_out, near_held_out) = (_nearest(block, others) for others in (train, held_out))
+        tied = np.abs(to_train - to_held_out) <= np.maximum(near_train, near_held_out)
+        nearer += float(np.where(tied, 0.5, to_train < to_held_out).sum())
+    return nearer / len(synthetic)
+
+
+def _squared_distances(points: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """‖x‖² + ‖y‖² - 2xy, shape (points, others), and how far rounding may have moved each of them."""
+    norms = np.square(points).sum(1)[:, None] + np.square(others).sum(1)
+    return np.maximum(norms - 2 * points @ others.T, 0.0), ROUNDING * norms
+
+
+def _nearest(points: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The squared distance to the nearest of the others, shape (points,), and its rounding."""
+    distances, rounding = _squared_distances(points, others)
+    nearest = distances.argmin(1)
+    every = np.arange(len(points))
+    return distances[every, nearest], rounding[every, nearest]
+
+
+def _distinct(column: np.ndarray) -> int:
+    """How many values a column has, missing being one; counts no further than two."""
+    missing = np.isnan(column)
+    present = column[~missing]
+    return int(missing.any()) + (0 if not len(present) else 1 + int(present.min() < present.max()))
+
+
+def _common_codes(column: np.ndarray) -> np.ndarray:
+    """Category codes by falling frequency, the rarest sharing the last that the classifier takes; missing stays."""
+    present = ~np.isnan(column)
+    _, inverse, counts = np.unique(column[present], return_inverse=True, return_counts=True)
+    rank = np.empty(len(counts), int)
+    rank[np.argsort(-counts, kind="stable")] = np.arange(len(counts))
+    codes = np.full(len(column), np.nan)
+    codes[present] = np.minimum(rank, MOST_CATEGORIES - 1)[inverse]
+    return codes
+
+
+def _kolmogorov_smirnov(real: np.ndarray, synthetic: np.ndarray) -> float:
+    """The largest gap between the distribution functions, missing cells lying below or above all values."""
+    present = [np.sort(values[~np.isnan(values)]) for values in (real, synthetic)]
+    at = np.concatenate(present)
+    gaps = np.searchsorted(present[0], at, side="right") / len(real)
+    gaps -= np.searchsorted(present[1], at, side="right") / len(synthetic)
+    missing = len(present[1]) / len(synthetic) - len(present[0]) / len(real)
+    return float(max(np.abs(gaps).max(initial=0.0), np.abs(gaps + missing).max(initial=0.0), abs(missing)))
+
+
+def _category_codes(real: np.ndarray, synthetic: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Codes 0, 1, … that both columns share; missing is a category."""
+    values = np.concatenate([real, synthetic]).astype(np.float64)
+    codes = np.unique(np.where(np.isnan(values), -np.inf, values), return_inverse=True)[1]
+    return codes[: len(real)], codes[len(real) :]
+
+
+def _bin_codes(real: np.ndarray, synthetic: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers as bins 0 … 9 of equal width over the range of the real column; missing is 10."""
+    present = real[~np.isnan(real)]
+    low, high = (present.min(), present.max()) if len(present) else (0.0, 0.0)
+    inner_edges = np.linspace(low, high, BINS + 1)[1:-1]
+    real_codes, synthetic_codes = (
+        np.where(np.isnan(values), BINS, np.searchsorted(inner_edges, values, side="right"))
+        for values in (real, synthetic)
+    )
+    return real_codes, synthetic_codes
+
+
+def _joint_codes(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """One code for each pair of codes below 2³¹."""
+    return first.astype(np.int64) * 2**31 + second
+
+
+def _total_variation(real: np.ndarray, synthetic: np.ndarray) -> float:
+    """Half the summed absolute difference between the shares of each code."""
+    _, codes = np.unique(np.concatenate([real, synthetic]), return_inverse=True)
+    shares = [np.bincount(part, minlength=codes.max() + 1) / len(part) for part in np.split(codes, [len(real)])]
+    return float(np.abs(shares[0] - shares[1]).sum() / 2)
+
+
+def _correlation(first: np.ndarray, second: np.ndarray) -> float:
+    """Pearson's correlation over rows that have both; 0 where either does not vary."""
+    both = np.isfinite(first) & np.isfinite(second)
+    if not both.any() or np.ptp(first[both]) == 0 or np.ptp(second[both]) == 0:
+        return 0.0
+    with np.errstate(all="ignore"):  # spreads too small or too large to square count as not varying
+        return float(np.nan_to_num(np.corrcoef(first[both], second[both])[0, 1]))
+
+
+def _pairs(columns: int, most: int, rng: np.random.Generator) -> np.ndarray:
+    """All pairs of columns, or `most` random ones, shape (pairs, 2)."""
+    total = columns * (columns - 1) // 2
+    index = np.arange(total) if total <= most else rng.choice(total, most, replace=False)
+    # Pair number i: a column, and the column that lies 1 + i // columns further round the circle. It meets each once.
+    first = index % max(columns, 1)
+    return np.stack([first, (first + 1 + index // max(columns, 1)) % max(columns, 1)], axis=1)
