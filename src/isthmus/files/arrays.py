@@ -84,7 +84,7 @@ def _header(stream: IO[bytes]) -> Header:
 
 
 def _chosen(headers: dict[str, Header], key: str | None, path: Path) -> str:
-    listed = ", ".join(f"{name} ({header})" for name, header in headers.items()) or "nothing"
+    listed = ", ".join(f"{name} ({header})" for name, header in headers.items()) or "no arrays"
     if key is not None:
         if key not in headers:
             raise DataError(f"{shown(path)}: has no array {key!r}; it has {shown(listed)}")
@@ -92,9 +92,8 @@ def _chosen(headers: dict[str, Header], key: str | None, path: Path) -> str:
     usual = [name for name in _USUAL_NAMES if name in headers]
     if len(headers) == 1 or usual:
         return usual[0] if usual else next(iter(headers))
-    raise DataError(
-        f"{shown(path)}: which array holds the rows? Name it as {shown(path.name)}:KEY; it has {shown(listed)}"
-    )
+    advice = f"name the one that holds the rows, as in {shown(path.name)}:KEY"
+    raise DataError(f"{shown(path)}: holds several arrays; {advice}; it has {shown(listed)}")
 
 
 def _check_rows(header: Header, place: str) -> None:

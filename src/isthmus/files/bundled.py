@@ -28,8 +28,8 @@ def _digits() -> Source:
     """1,797 handwritten digits of 8 × 8 pixels with 17 levels of grey, 0 … 16 (Alpaydin & Kaynak, 1998)."""
     from sklearn.datasets import load_digits  # Scikit-learn is slow to import, and few readers need it.
 
-    digits = load_digits()
-    return Source("digits", digits.images.astype(np.uint8), {"target": digits.target})
+    pixels, target = load_digits(return_X_y=True)
+    return Source("digits", np.asarray(pixels, np.uint8).reshape(-1, 8, 8), {"target": np.asarray(target)})
 
 
 def _penguins() -> Source:

@@ -41,7 +41,7 @@ def read_images(folder: Path, files: list[Path]) -> Source:
             rows[:position] = grey[:position, :, :, None]
         rows[position] = pixels if pixels.ndim + 1 == rows.ndim else pixels[:, :, None]
     ids = [shown(path.relative_to(folder).as_posix()) for path in files]
-    notes = tuple(f"{count} {'image' if count == 1 else 'images'} {what}" for what, count in decisions.items())
+    notes = tuple(f"images {what}: {count}" for what, count in decisions.items())
     return Source(folder.resolve().name, rows, _folder_labels(folder, files), ids, notes)
 
 
@@ -58,16 +58,16 @@ def _pixels(path: Path, decisions: dict[str, int]) -> np.ndarray:
             size = f"{image.width}×{image.height}"
             raise DataError(f"{shown(path)}: claims {size} pixels, more than {MAXIMUM_PIXELS:,}; make it smaller")
         if getattr(image, "n_frames", 1) > 1:
-            note("with several frames gave the first one")
+            note("with several frames, of which the first was taken")
             image.seek(0)
         if image.mode in ("I", "F"):
             raise DataError(f"{shown(path)}: has 32 bits per pixel; save it with 8 bits per channel")
         upright = ImageOps.exif_transpose(image)
         if upright.mode.startswith("I;16"):
-            note("with 16 bits per pixel kept the upper 8")
+            note("with 16 bits per pixel, of which the upper 8 were kept")
             return (np.asarray(upright).astype(np.uint16) >> 8).astype(np.uint8)
         if upright.has_transparency_data:
-            note("with transparency were put on white")
+            note("with transparency, put on white")
             return _without_colour(np.asarray(_on_white(upright)))
         return _without_colour(np.asarray(upright.convert("L" if upright.mode in ("1", "L") else "RGB")))
 

@@ -135,8 +135,4 @@ def _hidden(path: Path) -> bool:
 def _left_out(count: int, kind: str) -> tuple[str, ...]:
     if not count:
         return ()
-    return (
-        f"{count} file that is not {kind} was left out"
-        if count == 1
-        else f"{count} files that are not {kind} were left out",
-    )
+    return (f"files left out because they are not {kind}: {count}",)

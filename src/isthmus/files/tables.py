@@ -94,6 +94,9 @@ def read_parquet_folder(folder: Path, files: list[Path]) -> tuple[pa.Table, Note
 
 def checked(table: pa.Table, path: str | Path, notes: Notes = ()) -> tuple[pa.Table, Notes]:
     """The table without a nameless pandas index; DataError if it has no rows, no columns, or one name twice."""
+    table = table.replace_schema_metadata(
+        None
+    )  # Else pandas would turn a column that it once had as index back into one.
     index = [name for name in table.column_names if _PANDAS_INDEX.fullmatch(name)]
     if index:
         table = table.drop_columns(index)
@@ -223,7 +226,6 @@ def _same_columns(table: pa.Table, first: pa.Table, path: Path, first_path: Path
     for name, expected in zip(first.column_names, first.schema.types, strict=True):
         given = table.schema.field(name).type
         if given != expected:
-            raise DataError(
-                f"{shown(path)}: column {name!r} is {given} but {expected} in {shown(first_path)}; write them as one type"
-            )
-    return table.select(first.column_names).replace_schema_metadata(first.schema.metadata)
+            types = f"column {name!r} is {given} but {expected} in {shown(first_path)}"
+            raise DataError(f"{shown(path)}: {types}; write them as one type")
+    return table.select(first.column_names)

@@ -1,0 +1,185 @@
+"""Writes rows: tables, matrices and images, in the format that the path's ending names."""
+
+import json
+import math
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+import narwhals as nw
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+import pyarrow.parquet
+from PIL import Image
+
+from ..core.errors import DataError
+from .atomic import replacing
+from .failures import reason, shown
+
+_CHANNELS = (1, 3, 4)  # grey, colour, colour with transparency
+
+
+def write_table(table: pa.Table, path: str | Path) -> None:
+    """Write a table as .csv, .tsv, .parquet, .arrow, .feather or .jsonl.
+
+    Parquet and Arrow keep every type. The text formats keep what they can spell: missing cells are empty in .csv and
+    .tsv and null in .jsonl, where NaN is null too. Raises DataError for an unknown ending, a column that the format
+    cannot hold, or a place that cannot be written; the file is then as it was before.
+    """
+    ending = Path(path).suffix.lower()
+    if ending not in _WRITERS:
+        raise DataError(f"{shown(path)}: a table is written as {', '.join(_WRITERS)}; choose one of these endings")
+    with replacing(path) as temporary, temporary.open("wb") as stream:
+        try:
+            _WRITERS[ending](table, stream)
+        except pa.ArrowException as failure:
+            raise DataError(
+                f"{shown(path)}: a column cannot be written as {ending} ({reason(failure)}); choose .parquet"
+            ) from failure
+
+
+def write_rows(rows: Any, path: str | Path, *, columns: Sequence[str] | None = None) -> None:
+    """Write rows of any kind.
+
+    Tables and frames (pandas, polars and others) become a table. A matrix (rows, columns) becomes a table whose
+    columns are called `columns`, or x0, x1 …. Arrays of any number of dimensions become .npy or .npz (array "x").
+    Images, uint8 of shape (n, height, width) or (n, height, width, channels), become a folder of PNG files if the path
+    has no ending. Raises DataError for what does not fit the ending.
+    """
+    if not isinstance(rows, np.ndarray):
+        write_table(_table(rows, path), path)
+    elif Path(path).suffix.lower() in (".npy", ".npz"):
+        _write_array(rows, path)
+    elif rows.ndim == 2:
+        write_table(_matrix_table(rows, path, columns), path)
+    elif Path(path).suffix:
+        raise DataError(f"{shown(path)}: images are written as .npy, .npz, or a folder (a path without an ending)")
+    else:
+        _write_images(rows, path)
+
+
+def _table(rows: Any, path: str | Path) -> pa.Table:
+    if isinstance(rows, pa.Table):
+        return rows
+    try:
+        return nw.from_native(rows, eager_only=True).to_arrow()
+    except TypeError:
+        kind = type(rows).__name__
+        raise DataError(f"{shown(path)}: rows of type {kind} cannot be written; give a table or an array") from None
+
+
+def _matrix_table(matrix: np.ndarray, path: str | Path, columns: Sequence[str] | None) -> pa.Table:
+    names = [f"x{position}" for position in range(matrix.shape[1])] if columns is None else list(columns)
+    if len(names) != matrix.shape[1]:
+        raise DataError(f"{shown(path)}: {len(names)} names for {matrix.shape[1]} columns; give one name each")
+    return pa.table([pa.array(column) for column in matrix.T], names=names)
+
+
+def _write_array(array: np.ndarray, path: str | Path) -> None:
+    if array.dtype.hasobject:
+        raise DataError(f"{shown(path)}: Python objects are not written, since nobody should load them; give numbers")
+    with replacing(path) as temporary, temporary.open("wb") as stream:
+        if Path(path).suffix.lower() == ".npy":
+            np.save(stream, array, allow_pickle=False)
+        else:
+            np.savez_compressed(stream, x=array)
+
+
+def _write_images(images: np.ndarray, path: str | Path) -> None:
+    channels = images.shape[3] if images.ndim == 4 else 1
+    if images.ndim not in (3, 4) or channels not in _CHANNELS or images.dtype != np.uint8:
+        raise DataError(
+            f"{shown(path)}: images are uint8 of shape (n, height, width) or (n, height, width, 1, 3 or 4); "
+            f"these are {images.dtype} of shape {images.shape}"
+        )
+    digits = len(str(max(len(images) - 1, 0)))
+    with replacing(path) as folder:
+        folder.mkdir()
+        for position, pixels in enumerate(images):
+            image = Image.fromarray(pixels.squeeze(-1) if images.ndim == 4 and channels == 1 else pixels)
+            image.save(folder / f"{position:0{digits}}.png")
+
+
+def _write_csv(table: pa.Table, stream: IO[bytes], separator: str = ",") -> None:
+    table = _spelt(table)
+    # A missing cell is empty; alone on its line it would be an empty line, which readers of CSV pass over.
+    if table.num_columns == 1 and table.column(0).null_count:
+        table = pa.table([table.column(0).cast(pa.string()).fill_null("NA")], names=table.column_names)
+    pyarrow.csv.write_csv(table, stream, pyarrow.csv.WriteOptions(delimiter=separator))
+
+
+def _write_tsv(table: pa.Table, stream: IO[bytes]) -> None:
+    _write_csv(table, stream, separator="\t")
+
+
+def _write_parquet(table: pa.Table, stream: IO[bytes]) -> None:
+    # Checksums, so that the reader notices a flipped bit.
+    pyarrow.parquet.write_table(table, stream, write_page_checksum=True)
+
+
+def _write_arrow(table: pa.Table, stream: IO[bytes]) -> None:
+    with pa.ipc.new_file(stream, table.schema) as writer:
+        writer.write_table(table)
+
+
+def _write_jsonl(table: pa.Table, stream: IO[bytes]) -> None:
+    for line in _json_lines(_dates_as_text(_spelt(table))):
+        stream.write(line.encode() + b"\n")
+
+
+def _json_lines(table: pa.Table) -> Iterator[str]:
+    for batch in table.to_batches(max_chunksize=4096):
+        columns = [[_json_cell(cell) for cell in column.to_pylist()] for column in batch.columns]
+        for cells in zip(*columns, strict=True):
+            yield json.dumps(dict(zip(table.column_names, cells, strict=True)), ensure_ascii=False, allow_nan=False)
+
+
+def _dates_as_text(table: pa.Table) -> pa.Table:
+    """Dates and times in ISO 8601, without a fraction where all seconds are whole: so readers know them again."""
+    for position, field in enumerate(table.schema):
+        if pa.types.is_temporal(field.type):
+            text = table.column(position).cast(pa.string())
+            whole = pc.replace_substring_regex(text, r"\.0+(Z?)$", r"\1")
+            table = table.set_column(position, field.name, whole)
+    return table
+
+
+def _json_cell(cell: Any) -> Any:
+    if isinstance(cell, float) and not math.isfinite(cell):
+        if math.isnan(cell):
+            return None
+        raise pa.ArrowInvalid("JSON has no infinity")
+    return cell if cell is None or isinstance(cell, bool | int | float | str) else str(cell)
+
+
+def _spelt(table: pa.Table) -> pa.Table:
+    """The table in types that text can spell: categories by their values, durations as integers in their own unit."""
+    for position, field in enumerate(table.schema):
+        table = table.set_column(position, field.name, table.column(position).cast(_spelling(field)))
+    return table
+
+
+def _spelling(field: pa.Field) -> pa.DataType:
+    """The type in which a column is spelt; raises ArrowInvalid if there is none."""
+    kind = field.type
+    if pa.types.is_dictionary(kind):
+        return kind.value_type
+    if pa.types.is_duration(kind):
+        return pa.int64()
+    if pa.types.is_string_view(kind):
+        return pa.string()
+    if pa.types.is_nested(kind) or "binary" in str(kind):
+        raise pa.ArrowInvalid(f"{field.name!r} holds {kind}")
+    return kind
+
+
+_WRITERS: dict[str, Callable[[pa.Table, IO[bytes]], None]] = {
+    ".csv": _write_csv,
+    ".tsv": _write_tsv,
+    ".parquet": _write_parquet,
+    ".arrow": _write_arrow,
+    ".feather": _write_arrow,
+    ".jsonl": _write_jsonl,
+}
