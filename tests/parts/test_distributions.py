@@ -213,6 +213,13 @@ class TestCategorical:
         logits = tensor(-math.inf, 0.0, -math.inf, 1.0, -math.inf).expand(DRAWS, 5)
         assert set(Categorical(logits).sample(Randomness(0)).tolist()) == {1.0, 3.0}
 
+    def test_a_uniform_draw_of_exactly_zero_skips_an_impossible_first_category(self) -> None:
+        class Zero(Randomness):
+            def uniform(self, *shape: int) -> Tensor:
+                return torch.zeros(shape)
+
+        assert Categorical(tensor(-math.inf, 0.0, 1.0)).sample(Zero(0)).item() == 1.0
+
     def test_one_category_is_certain(self) -> None:
         distribution = Categorical(torch.full((3, 1), 4.0))
         assert not distribution.log_prob(torch.zeros(3)).any() and not distribution.sample(Randomness(0)).any()
@@ -312,6 +319,12 @@ class TestBetaBinomial:
         # Plain log-gammas in float32 are off by 0.4 to 1.4 at the larger concentrations.
         np.testing.assert_allclose(distribution.log_prob(x).numpy(), expected, rtol=1e-6, atol=1e-4)
         assert distribution.log_prob(x).exp().sum().item() == pytest.approx(1.0, abs=1e-4)
+
+    def test_keeps_to_the_error_of_its_approximation_in_float64(self) -> None:
+        x = torch.arange(41.0, dtype=torch.float64)
+        ours = BetaBinomial(40, tensor(0.7).double(), tensor(-1.2).double()).log_prob(x)
+        alpha, beta = tensor(0.7, -1.2).double().exp().tolist()
+        np.testing.assert_allclose(ours.numpy(), scipy.stats.betabinom.logpmf(x.numpy(), 40, alpha, beta), atol=2e-9)
 
     def test_equal_concentrations_of_one_are_uniform(self) -> None:
         values = BetaBinomial(255, tensor(0.0), tensor(0.0)).log_prob(torch.arange(256.0))
