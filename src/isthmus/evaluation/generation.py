@@ -172,6 +172,7 @@ def density_coverage(
     if rows < 2:
         return {"density": None, "coverage": None}
     k = min(k, rows - 1)
+    real, synthetic = _centred(real, synthetic)
     inside, covered = 0, 0
     for start in range(0, rows, BLOCK):
         centres = real[start : start + BLOCK]
@@ -199,6 +200,7 @@ def copied_share(
     (synthetic,) = subsample(rng, max(1, limit // 4), synthetic)
     if not len(train) or not len(synthetic):
         return None
+    train, held_out, synthetic = _centred(train, held_out, synthetic)
     nearer = 0.0
     for start in range(0, len(synthetic), BLOCK):
         block = synthetic[start : start + BLOCK]
@@ -206,6 +208,11 @@ def copied_share(
         tied = np.abs(to_train - to_held_out) <= np.maximum(near_train, near_held_out)
         nearer += float(np.where(tied, 0.5, to_train < to_held_out).sum())
     return nearer / len(synthetic)
+
+
+def _centred(*sets: np.ndarray) -> list[np.ndarray]:
+    """The sets moved so that the first has mean 0: distances stay, and lose fewer digits to the norms."""
+    return [points - sets[0].mean(0) for points in sets]
 
 
 def _squared_distances(points: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
