@@ -130,6 +130,18 @@ def test_semicolons_and_tabs_are_noticed_in_a_csv_file(tmp_path):
     assert csv(tmp_path, '"a;b"\n1\n').rows.column_names == ["a;b"]
 
 
+def test_decimal_commas_are_noticed_where_semicolons_separate(tmp_path):
+    source = csv(tmp_path, "a;b;c\n1;2;x\n-1,5;2,25;y\n")
+    assert source.rows.to_pydict() == {"a": [1.0, -1.5], "b": [2.0, 2.25], "c": ["x", "y"]}
+    assert "numbers have a decimal comma" in source.notes
+    assert csv(tmp_path, "a;b\n1.5;x, y\n").rows.to_pylist() == [{"a": 1.5, "b": "x, y"}]
+
+
+def test_a_first_line_that_looks_like_a_row_is_noted(tmp_path):
+    assert "'39' in it is a number" in csv(tmp_path, "State, 39\nNY, 50\n").notes[0]
+    assert csv(tmp_path, "0,1,2\n5,6,7\n").notes == ()
+
+
 def test_columns_without_a_name_are_named_by_position(tmp_path):
     source = csv(tmp_path, ",a,\n0,5,x\n")
     assert source.rows.column_names == ["column 1", "a", "column 3"]

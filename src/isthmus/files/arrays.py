@@ -44,7 +44,8 @@ def read_npy(path: Path) -> np.ndarray:
     with damage_named(path, "a NumPy array"), path.open("rb") as stream:
         header = _header(stream)
         _check_rows(header, shown(path))
-        array = _load(stream, header, shown(path), path.stat().st_size)
+        stream.seek(0)
+        array = _load(stream, shown(path), path.stat().st_size)
     return _native(array)
 
 
@@ -56,9 +57,9 @@ def read_npz(path: Path, key: str | None) -> tuple[np.ndarray, dict[str, np.ndar
             raise DataError(f"{shown(path)}: sparse counts are not read yet; save them dense with matrix.toarray()")
         key = _chosen(headers, key, path)
         _check_rows(headers[key], f"{shown(path)}:{key}")
-        rows = _load_member(archive, key, headers[key], path)
+        rows = _load_member(archive, key, path)
         labels = {
-            name: _load_member(archive, name, header, path).ravel()
+            name: _load_member(archive, name, path).ravel()
             for name, header in headers.items()
             if name != key and _is_label(header, len(rows))
         }
@@ -116,18 +117,19 @@ def _is_label(header: Header, rows: int) -> bool:
     return header.shape in ((rows,), (rows, 1)) and header.dtype.kind in "buifU" and not header.dtype.hasobject
 
 
-def _load_member(archive: zipfile.ZipFile, name: str, header: Header, path: Path) -> np.ndarray:
+def _load_member(archive: zipfile.ZipFile, name: str, path: Path) -> np.ndarray:
     member = archive.getinfo(f"{name}.npy")
     with archive.open(member) as stream:
-        array = _load(stream, header, f"{shown(path)}:{name}", member.file_size)
+        array = _load(stream, f"{shown(path)}:{name}", member.file_size)
         if stream.read(1):  # Reading to the end is also what makes zipfile compare the checksum.
             raise ValueError(f"{name} is longer than its shape says")
     return _native(array)
 
 
-def _load(stream: IO[bytes], header: Header, place: str, size: int) -> np.ndarray:
+def _load(stream: IO[bytes], place: str, size: int) -> np.ndarray:
     """The array, once it is known that its bytes are there: NumPy allocates before it reads."""
-    if header.bytes > size:
+    header = _header(stream)
+    if header.bytes > size - stream.tell():
         raise DataError(f"{place}: says it is {header} but is cut short; make or copy it anew")
     stream.seek(0)
     return npy.read_array(stream, allow_pickle=False)

@@ -2,7 +2,7 @@
 
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ..core.errors import DataError
@@ -111,8 +111,7 @@ def _check_file(path: Path, ending: str) -> None:
 
 
 def _read_folder(folder: Path) -> Source:
-    with damage_named(folder, "a folder"):
-        files = sorted(path for path in folder.rglob("*") if not _hidden(path.relative_to(folder)) and path.is_file())
+    files = list(_files(folder))
     images = [path for path in files if path.suffix.lower() in IMAGE_ENDINGS]
     parquet = [path for path in files if path.suffix.lower() == ".parquet"]
     if images and parquet:
@@ -127,9 +126,18 @@ def _read_folder(folder: Path) -> Source:
     return Source(folder.resolve().name, table, notes=(*notes, *left_out))
 
 
-def _hidden(path: Path) -> bool:
-    """Files that programs leave behind for themselves: .DS_Store, __MACOSX, _SUCCESS."""
-    return any(part.startswith((".", "__MACOSX", "_SUCCESS")) for part in path.parts)
+def _files(folder: Path, above: frozenset[Path] = frozenset()) -> Iterator[Path]:
+    """All files in the folder and those below, by name; links are followed, but not in circles."""
+    with damage_named(folder, "a folder"):
+        here, entries = folder.resolve(), sorted(folder.iterdir())
+    for entry in entries:
+        # What programs leave behind for themselves: .DS_Store, __MACOSX, _SUCCESS.
+        if entry.name.startswith((".", "__MACOSX", "_SUCCESS")):
+            continue
+        if entry.is_dir() and entry.resolve() not in {here, *above}:
+            yield from _files(entry, above | {here})
+        elif entry.is_file():
+            yield entry
 
 
 def _left_out(count: int, kind: str) -> tuple[str, ...]:

@@ -22,18 +22,20 @@ _MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "?")
 MISSING_WORDS = [*_MISSING, *(f" {word}" for word in _MISSING)]
 
 _BLOCK = 2**24  # bytes; a row must fit in a block
+_NUMBER = re.compile(r"[+-]?\d+([.,]\d*)?(e[+-]?\d+)?", re.IGNORECASE)
+_DECIMAL_COMMA = re.compile(r"(^|;)-?\d+,\d+(;|\r?$)", re.MULTILINE)
 _PANDAS_INDEX = re.compile(r"__index_level_\d+__")
 
 
-def read_csv(path: Path, separator: str | None = ",") -> tuple[pa.Table, Notes]:
+def read_csv(path: Path, separator: str = ",") -> tuple[pa.Table, Notes]:
     """A file of separated values with a header line, in UTF-8; types are inferred, dates included."""
     with damage_named(path, "separated values"):
         check_bytes(path, path.stat().st_size)
         _check_utf8(path)
-        separator, notes = _separator(path, separator)
-        table = _parse_csv(path, separator)
+        separator, decimal, notes = _spelling(path, separator)
+        table = _parse_csv(path, separator, decimal)
     table, renamed = _named_columns(table)
-    return checked(table, path, (*notes, *renamed))
+    return checked(table, path, (*notes, *renamed, *_numbers_as_names(table)))
 
 
 def read_tsv(path: Path) -> tuple[pa.Table, Notes]:
@@ -114,13 +116,15 @@ def checked(table: pa.Table, path: str | Path, notes: Notes = ()) -> tuple[pa.Ta
     return table, notes
 
 
-def _parse_csv(path: Path, separator: str) -> pa.Table:
+def _parse_csv(path: Path, separator: str, decimal: str) -> pa.Table:
     def parse(threads: bool) -> pa.Table:
         return pyarrow.csv.read_csv(
             path,
             read_options=pyarrow.csv.ReadOptions(block_size=_BLOCK, use_threads=threads),
             parse_options=pyarrow.csv.ParseOptions(delimiter=separator, newlines_in_values=True),
-            convert_options=pyarrow.csv.ConvertOptions(null_values=MISSING_WORDS, strings_can_be_null=True),
+            convert_options=pyarrow.csv.ConvertOptions(
+                null_values=MISSING_WORDS, strings_can_be_null=True, decimal_point=decimal
+            ),
         )
 
     try:
@@ -133,20 +137,24 @@ def _parse_csv(path: Path, separator: str) -> pa.Table:
     except pa.ArrowInvalid as failure:
         if "cannot infer number of columns" in str(failure):
             raise DataError(f"{shown(path)}: has no rows; add rows below a header line") from failure
+        if "Expected" not in str(failure):
+            raise
         advice = "every row needs as many cells as the header"
         raise DataError(f"{shown(path)}: {reason(failure).removeprefix('CSV parse error: ')}; {advice}") from failure
 
 
-def _separator(path: Path, expected: str | None) -> tuple[str, Notes]:
-    """The expected separator, or the semicolon or tab that the header has in its place."""
-    expected = expected or ","
+def _spelling(path: Path, expected: str) -> tuple[str, str, Notes]:
+    """The separator of cells and the decimal sign: as expected, or what stands in their place at the file's start."""
     with path.open("rb") as stream:
-        header = re.sub(rb'"[^"]*"', b"", stream.readline(_BLOCK)).decode("utf-8", "replace")
-    if expected == "," and "," not in header:
-        for other, name in ((";", "semicolons"), ("\t", "tabs")):
-            if other in header:
-                return other, (f"cells are separated by {name}",)
-    return expected, ()
+        start = stream.read(2**16).decode("utf-8", "replace")
+    header = re.sub(r'"[^"]*"', "", start.partition("\n")[0])
+    if expected != "," or "," in header:
+        return expected, ".", ()
+    if ";" in header:
+        if _DECIMAL_COMMA.search(start):
+            return ";", ",", ("cells are separated by semicolons", "numbers have a decimal comma")
+        return ";", ".", ("cells are separated by semicolons",)
+    return ("\t", ".", ("cells are separated by tabs",)) if "\t" in header else (",", ".", ())
 
 
 def _named_columns(table: pa.Table) -> tuple[pa.Table, Notes]:
@@ -157,6 +165,17 @@ def _named_columns(table: pa.Table) -> tuple[pa.Table, Notes]:
     names = [name if name.strip() else f"column {position}" for position, name in enumerate(table.column_names, 1)]
     places = ", ".join(map(str, nameless))
     return table.rename_columns(names), (f"columns without a name were named by position: {places}",)
+
+
+def _numbers_as_names(table: pa.Table) -> Notes:
+    """A note if the header looks like a row; the names 0, 1, 2 … are what programs give to columns without names."""
+    names = table.column_names
+    if names == [str(position) for position in range(len(names))]:
+        return ()
+    numbers = [name for name in names if _NUMBER.fullmatch(name.strip())]
+    if not numbers:
+        return ()
+    return (f"the first line was taken as the names of the columns, although {numbers[0].strip()!r} in it is a number",)
 
 
 def _check_utf8(path: Path) -> None:

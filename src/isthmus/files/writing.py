@@ -141,7 +141,8 @@ def _dates_as_text(table: pa.Table) -> pa.Table:
     for position, field in enumerate(table.schema):
         if pa.types.is_temporal(field.type):
             text = table.column(position).cast(pa.string())
-            whole = pc.replace_substring_regex(text, r"\.0+(Z?)$", r"\1")
+            # Pyright: pyarrow makes its functions when it is imported.
+            whole = pc.replace_substring_regex(text, r"\.0+(Z?)$", r"\1")  # pyright: ignore[reportAttributeAccessIssue]
             table = table.set_column(position, field.name, whole)
     return table
 
