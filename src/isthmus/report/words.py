@@ -1,0 +1,211 @@
+"""Numbers as people write them, and the plain meaning of every measure."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+NOTHING = "–"
+
+
+def finite(value: Any) -> float | None:
+    """The value as a number that can be drawn, or None."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return float(value)
+
+
+def decimals_for(values: Iterable[float]) -> int:
+    """How many decimals show three digits of the largest value."""
+    largest = max((abs(value) for value in values), default=0.0)
+    if largest == 0:
+        return 0
+    return min(6, max(0, 2 - math.floor(math.log10(largest) + 1e-9)))
+
+
+def number(value: Any, decimals: int | None = None) -> str:
+    """Three digits, thousands apart, a true minus sign; a dash where there is no number."""
+    value = finite(value)
+    if value is None:
+        return NOTHING
+    if decimals is None:
+        decimals = 0 if value == round(value) else decimals_for([value])
+    shown = f"{value:,.{decimals}f}"
+    return shown.replace("-", "−") if float(shown.replace(",", "")) != 0 else shown.removeprefix("-")
+
+
+def with_spread(value: Any, spread: Any, seeds: int) -> str:
+    """ "0.912 ± 0.004"; with one seed there is no spread to speak of."""
+    decimals = decimals_for([v for v in (finite(value),) if v is not None])
+    shown = number(value, decimals)
+    if seeds < 2 or not finite(spread) or finite(value) is None:
+        return shown
+    # A spread that would round to nothing gets one digit of its own.
+    small = finite(spread) or 0.0
+    if 0 < small < 0.5 * 10**-decimals:
+        decimals = min(6, -math.floor(math.log10(small)))
+    return f"{number(value, decimals)} ± {number(small, decimals)}"
+
+
+def counted(count: int, one: str, many: str | None = None) -> str:
+    """ "1 row", "1,797 rows"."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def listed(items: Iterable[Any]) -> str:
+    """ "a", "a and b", "a, b and c"."""
+    words = [str(item) for item in items]
+    return words[0] if len(words) == 1 else ", ".join(words[:-1]) + f" and {words[-1]}" if words else ""
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One column of the table of numbers. `path` leads to it in a contender, `unit_path` to a unit that varies."""
+
+    path: tuple[str, ...]
+    heading: str
+    unit: str
+    gloss: str
+    best: Literal["lower", "higher"] | float | None = None
+    unit_path: tuple[str, ...] = ()
+
+
+MEASURES = (
+    Measure(
+        ("reconstruction", "test"),
+        "Error",
+        "held-out",
+        "Reconstruction error: how far a row is from its copy after passing through the model, "
+        "on rows that the model never saw.",
+        "lower",
+        ("reconstruction", "unit"),
+    ),
+    Measure(
+        ("reconstruction", "train"),
+        "Error",
+        "training",
+        "The same error on the rows used for training. Far below the held-out error means that the model learnt "
+        "its rows by heart: it overfits.",
+        None,
+        ("reconstruction", "unit"),
+    ),
+    Measure(
+        ("likelihood", "test"),
+        "Likelihood",
+        "nats per row",
+        "How probable the model finds held-out rows, as a logarithm (a nat is 1.44 bits). It can be negative; only "
+        "differences between models matter.",
+        "higher",
+        ("likelihood", "unit"),
+    ),
+    Measure(
+        ("compression", "bits_per_row"),
+        "Compressed size",
+        "bits per row",
+        "How many bits one held-out row takes when it is packed with the help of the model.",
+        "lower",
+    ),
+    Measure(
+        ("latent", "active_units"),
+        "Active units",
+        "of the latent size",
+        "How many of the numbers in the code change with the row. The rest carry nothing and could be left out.",
+    ),
+    Measure(
+        ("probe", "knn"),
+        "Neighbours",
+        "",
+        "How well the target of a held-out row is told from the codes of its nearest neighbours. "
+        "High means that the code keeps like with like.",
+        "higher",
+        ("probe", "metric"),
+    ),
+    Measure(
+        ("probe", "linear"),
+        "Linear probe",
+        "",
+        "How well a plain linear model tells the target from the code. "
+        "High means that the code lays the target out simply.",
+        "higher",
+        ("probe", "metric"),
+    ),
+    Measure(
+        ("generation", "c2st_auroc"),
+        "Told from real",
+        "AUROC, 0.5 is best",
+        "A classifier tries to tell generated rows from real ones (a two-sample test). 0.5: it can only guess. "
+        "1: it always knows.",
+        0.5,
+    ),
+    Measure(
+        ("generation", "column_shape"),
+        "Shape error",
+        "0 to 1",
+        "How far the values of single columns (or pixels), one at a time, are from those of real rows.",
+        "lower",
+    ),
+    Measure(
+        ("generation", "pair_trend"),
+        "Trend error",
+        "0 to 1",
+        "How far the relations between pairs of columns are from those in real rows.",
+        "lower",
+    ),
+    Measure(
+        ("generation", "density"),
+        "Density",
+        "1 is best",
+        "Whether generated rows lie where real rows are. Below 1: many lie in empty places. "
+        "Above 1: they crowd the busiest ones.",
+        1.0,
+    ),
+    Measure(
+        ("generation", "coverage"),
+        "Coverage",
+        "share",
+        "The share of real rows that have a generated row nearby. Low means that some kinds of row are never made.",
+        "higher",
+    ),
+    Measure(
+        ("generation", "copied_share"),
+        "Copied share",
+        "0.5 is fair",
+        "The share of generated rows that lie nearer to a training row than to a held-out row. "
+        "Well above 0.5 means that the model repeats rows it was shown.",
+        0.5,
+    ),
+    Measure(
+        ("anomaly", "auroc"),
+        "Detection",
+        "AUROC, 1 is best",
+        "The chance that a row which does not belong gets a higher score than one which does. 0.5 is guessing.",
+        "higher",
+    ),
+    Measure(("cost", "fit_seconds"), "Training", "seconds", "The time one training took.", "lower"),
+    Measure(
+        ("cost", "rows_per_second"), "Training speed", "rows per second", "Rows learnt from in a second.", "higher"
+    ),
+    Measure(
+        ("cost", "encode_rows_per_second"),
+        "Encoding speed",
+        "rows per second",
+        "Rows turned into codes in a second.",
+        "higher",
+    ),
+    Measure(("cost", "parameters"), "Parameters", "count", "The numbers inside the model that training sets.", "lower"),
+    Measure(("cost", "epochs"), "Epochs", "passes", "How often training went through the data."),
+)
+
+JOBS = {
+    "compress": ("Compress", "Store rows in fewer bytes"),
+    "reduce": ("Reduce", "Describe a row by a few numbers"),
+    "generate": ("Generate", "Make new rows like the real ones"),
+    "detect": ("Detect", "Find rows unlike the others"),
+}
+
+# The terms of a loss: what they are called and what they mean.
+TERMS = {
+    "loss": ("Loss", "The sum of the other terms, which training makes small."),
+    "reconstruction": ("Reconstruction", "How badly rows are restored."),
+    "kl": ("KL divergence", "The price of the code: how far it strays from the prior."),
+}
