@@ -1,4 +1,4 @@
-"""A real browser, driven by its own DevTools protocol: enough to open a page, point, press, and hear every complaint."""
+"""A real browser, driven by the DevTools protocol: enough to open a page, point, press, and hear every complaint."""
 
 import base64
 import json
@@ -23,7 +23,7 @@ def executable() -> str | None:
 
 
 class Chromium:
-    """One headless browser with one page. `complaints` gathers errors, exceptions, warnings of the page, failed requests."""
+    """One headless browser with one page. `complaints` gathers its errors, exceptions, warnings and failed requests."""
 
     def __init__(self, program: str):
         self._program = program

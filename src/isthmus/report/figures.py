@@ -20,6 +20,7 @@ Facts = Mapping[str, Any]
 Colours = Mapping[str, str]  # a contender's name → its variant's CSS class
 
 WIDTH, HEIGHT = 360.0, 250.0
+NARROW = 300.0  # inside a card on a phone
 LEFT, RIGHT, TOP, BOTTOM = 50.0, 62.0, 30.0, 42.0
 LINE = 14.0
 MOST_STEPS = 200
@@ -40,21 +41,21 @@ def intervals(numbers: Sequence[Facts], colours: Colours, seeds: int, measure: s
     shown = _with_value(numbers)
     if not shown:
         return NONE
-    x = spanning((edge for entry in shown for edge in _edges(entry)), 124.0, 236.0, padding=0.08)
+    x = spanning((edge for entry in shown for edge in _edges(entry)), 104.0, 192.0, padding=0.08)
     spoken = "; ".join(f"{e['label']}: {with_spread(e['value'], e.get('spread'), seeds)}" for e in shown)
     lines = [_interval(entry, colours, x, 30.0 * place + 15, seeds) for place, entry in enumerate(shown)]
-    return drawing(WIDTH, 30 * len(shown), measure, spoken, *lines, class_="intervals")
+    return drawing(NARROW, 30 * len(shown), measure, spoken, *lines, class_="intervals")
 
 
 def _interval(entry: Facts, colours: Colours, x: Scale, y: float, seeds: int) -> Markup:
     low, high = _edges(entry)
     return element(
         "g",
-        text(shortened(str(entry["label"]), 17), 0, y + 4),
+        text(shortened(str(entry["label"]), 15), 0, y + 4),
         _line(x.start, y, x.end, y, "grid"),
         _line(x(low), y, x(high), y, "whisker") if high > low else NONE,
         element("circle", cx=x(entry["value"]), cy=y, r=5),
-        text(with_spread(entry["value"], entry.get("spread"), seeds), WIDTH, y + 4, class_="value", text_anchor="end"),
+        text(with_spread(entry["value"], entry.get("spread"), seeds), NARROW, y + 4, class_="value", text_anchor="end"),
         class_=colours.get(entry["name"], "v0"),
     )
 
@@ -131,7 +132,7 @@ def rate_distortion(contenders: Sequence[Facts], colours: Colours) -> Markup:
     shown = [point for point in shown if point["bits"] is not None and point["value"] is not None]
     if not shown:
         return NONE
-    x = spanning((point["bits"] for point in shown), LEFT + 4, WIDTH - 16)
+    x = spanning((point["bits"] for point in shown), LEFT + 10, WIDTH - 20)
     y = spanning((point["value"] for point in shown), HEIGHT - BOTTOM, TOP)
     return drawing(
         WIDTH,
@@ -139,11 +140,13 @@ def rate_distortion(contenders: Sequence[Facts], colours: Colours) -> Markup:
         "Compressed size against reconstruction error",
         "; ".join(f"{p['name']}: {number(p['bits'])} bits per row, error {number(p['value'])}" for p in shown),
         _frame(x, y, _even_ticks(x), "bits per row, compressed →", "↑ reconstruction error"),
-        *(_trade_off(line, colours, x, y) for line in _by_variant(shown).values()),
+        *(_trade_off(line, colours, x, y, place) for place, line in enumerate(_by_variant(shown).values())),
     )
 
 
-def _trade_off(line: Sequence[Facts], colours: Colours, x: Scale, y: Scale) -> Markup:
+def _trade_off(line: Sequence[Facts], colours: Colours, x: Scale, y: Scale, place: int) -> Markup:
+    """Neighbouring lines carry their labels on opposite sides."""
+    across, down, anchor = ((8, -5, "start"), (-8, 13, "end"))[place % 2]
     dots = [
         element(
             "circle",
@@ -155,7 +158,10 @@ def _trade_off(line: Sequence[Facts], colours: Colours, x: Scale, y: Scale) -> M
         )
         for point in line
     ]
-    labels = [text(str(p["latent_dim"]), x(p["bits"]) + 7, y(p["value"]) - 6, class_="tick") for p in line]
+    labels = [
+        text(str(p["latent_dim"]), x(p["bits"]) + across, y(p["value"]) + down, class_="tick", text_anchor=anchor)
+        for p in line
+    ]
     joined = path([(x(point["bits"]), y(point["value"])) for point in line], class_="line thin")
     return element("g", joined, *dots, *labels, class_=colours.get(line[0]["name"], "v0"))
 
@@ -325,7 +331,7 @@ def latent_map(
             "circle",
             cx=x(across),
             cy=y(up),
-            r=3.5,
+            r=3.5 if len(drawn) > 200 else 4.5,
             data_row=row,
             **({"style": styles[row], "class_": "ramp"} if styles[row].startswith("--") else {"class_": styles[row]}),
         )
@@ -373,7 +379,7 @@ def unit_bars(values: Sequence[Any], colour: str) -> Markup:
     if not ranked:
         return NONE
     step = min(34.0, (WIDTH - LEFT - 10) / len(ranked))
-    height = 150.0
+    height, right = 150.0, LEFT + step * len(ranked)
     y = Scale(0.0, max(ranked[0][0], 1e-9), height - 34, 26.0)
     ticks = _even_ticks(y, 3)
     bars = [
@@ -394,7 +400,7 @@ def unit_bars(values: Sequence[Any], colour: str) -> Markup:
         if step >= 16
     ]
     lines = [
-        _line(LEFT, y(value), WIDTH - 10, y(value), "grid")
+        _line(LEFT, y(value), right, y(value), "grid")
         + text(label, LEFT - 6, y(value) + 4, text_anchor="end", class_="tick")
         for value, label in ticks
     ]
@@ -407,7 +413,7 @@ def unit_bars(values: Sequence[Any], colour: str) -> Markup:
         element("g", *bars, class_=colour),
         *labels,
         text("nats per row, by unit", 0, 12, class_="axis"),
-        text("unit", (LEFT + WIDTH) / 2, height - 2, text_anchor="middle", class_="axis") if labels else NONE,
+        text("unit", (LEFT + right) / 2, height - 2, text_anchor="middle", class_="axis") if labels else NONE,
     )
 
 

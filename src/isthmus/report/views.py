@@ -11,7 +11,20 @@ from typing import Any
 from markupsafe import Markup
 
 from . import figures
-from .words import JOBS, MEASURES, NOTHING, TERMS, Measure, counted, decimals_for, finite, listed, number, with_spread
+from .words import (
+    JOBS,
+    MEASURES,
+    NOTHING,
+    TERMS,
+    Measure,
+    counted,
+    decimals_for,
+    decimals_with_spread,
+    finite,
+    listed,
+    number,
+    with_spread,
+)
 
 Facts = Mapping[str, Any]
 View = dict[str, Any]
@@ -19,6 +32,7 @@ View = dict[str, Any]
 VARIANT_COLOURS = 6
 CATEGORY_COLOURS = 10
 MOST_COLUMNS = 30
+PARTS = {"train": "Rows learnt from", "validation": "Rows that say when to stop", "test": "Rows held out"}
 MOST_WALKED_COLUMNS = 12
 
 
@@ -113,8 +127,8 @@ def summary(facts: Facts, contenders: Contenders) -> str:
 def data(facts: Facts) -> View:
     return {
         "rows": [
-            {"part": part, "count": f"{facts['rows'][part]:,}"}
-            for part in ("train", "validation", "test")
+            {"part": words, "count": f"{facts['rows'][part]:,}"}
+            for part, words in PARTS.items()
             if facts["rows"].get(part) is not None
         ],
         "columns": [
@@ -251,40 +265,39 @@ def rows_beside(part: Facts | None, facts: Facts, contenders: Contenders, verb: 
     """Real rows and the contenders' rows, as images or tables. `verb` says what a contender did: restored or made."""
     if not part or not part.get("by_contender"):
         return None
-    if part["kind"] == "image":
-        return {"kind": "image", "strips": _strips(part, contenders, verb)}
     job = "reduce" if verb == "restored" else "generate"
-    panels = [
-        (str(size), {"blocks": _blocks(part, contenders, size, verb)})
-        for size in contenders.sizes(part["by_contender"])
-    ]
+    show = _strips if part["kind"] == "image" else _blocks
+    panels = [(str(size), show(part, contenders, size, verb)) for size in contenders.sizes(part["by_contender"])]
     return {
-        "kind": "table",
-        "columns": part["columns"],
+        "kind": part["kind"],
+        "columns": _aligned(part.get("columns") or [], facts["data"].get("columns") or []),
         "choice": _choice(verb, "Latent size", panels, _chosen_size(facts, job)),
     }
 
 
-def _strips(part: Facts, contenders: Contenders, verb: str) -> list[View]:
-    """A strip of real images first, then one per contender, sizes apart."""
-    strips: list[View] = [
-        {"label": "Real", "spoken": "Real images", "colour": "", "images": part.get("originals") or [], "size": None}
+def _aligned(names: Sequence[str], columns: Sequence[Facts]) -> list[View]:
+    """Numbers stand flush right, so that their digits line up."""
+    numeric = {column["name"] for column in columns if column["kind"] in ("number", "integer")}
+    return [{"name": name, "side": "right" if name in numeric else ""} for name in names]
+
+
+def _strips(part: Facts, contenders: Contenders, size: int, verb: str) -> View:
+    """A strip of real images first, then one per contender of this size."""
+    made = [
+        {
+            "label": contender["title"],
+            "spoken": f"Images {verb} by {contender['title']} at latent size {size}",
+            "colour": contenders.colours[contender["name"]],
+            "images": part["by_contender"][contender["name"]],
+        }
+        for contender in contenders.of_size(size)
+        if contender["name"] in part["by_contender"]
     ]
-    for size in contenders.sizes(part["by_contender"]):
-        for place, contender in enumerate(c for c in contenders.of_size(size) if c["name"] in part["by_contender"]):
-            strips.append(
-                {
-                    "label": contender["title"],
-                    "spoken": f"Images {verb} by {contender['title']} at latent size {size}",
-                    "colour": contenders.colours[contender["name"]],
-                    "images": part["by_contender"][contender["name"]],
-                    "size": size if place == 0 else None,
-                }
-            )
-    return strips
+    real = {"label": "Real", "spoken": "Real images", "colour": "", "images": part.get("originals") or []}
+    return {"strips": [real, *made]}
 
 
-def _blocks(part: Facts, contenders: Contenders, size: int, verb: str) -> list[View]:
+def _blocks(part: Facts, contenders: Contenders, size: int, verb: str) -> View:
     """Restored rows stand under their own original; made rows stand under their maker."""
     originals = part.get("originals") or []
     makers = [c for c in contenders.of_size(size) if c["name"] in part["by_contender"]]
@@ -298,8 +311,8 @@ def _blocks(part: Facts, contenders: Contenders, size: int, verb: str) -> list[V
             ]
             for c in makers
         ]
-        return [{"lines": block} for block in [lines, *made] if block]
-    return [
+        return {"blocks": [{"lines": block} for block in [lines, *made] if block]}
+    blocks = [
         {
             "lines": [
                 {**real, "cells": _cells(original)},
@@ -316,6 +329,7 @@ def _blocks(part: Facts, contenders: Contenders, size: int, verb: str) -> list[V
         }
         for place, original in enumerate(originals)
     ]
+    return {"blocks": blocks}
 
 
 def _cells(row: Sequence[Any], original: Sequence[Any] | None = None) -> list[View]:
@@ -563,8 +577,8 @@ def table(contenders: Contenders) -> View:
     columns = [
         {
             "heading": measure.heading,
-            "unit": _unit(measure, contenders.all),
-            "gloss": measure.gloss,
+            "unit": measure.unit or _unit(measure, contenders.all),
+            "gloss": f"{measure.gloss}\nUnit: {_unit(measure, contenders.all)}.",
             "cells": _column(measure, contenders),
         }
         for measure in measures
@@ -620,7 +634,9 @@ def _column(measure: Measure, contenders: Contenders) -> list[View]:
         cells.append(
             {
                 "text": number(value, decimals),
-                "spread": number(spread, decimals) if contenders.seeds > 1 and value is not None and spread else None,
+                "spread": number(spread, decimals_with_spread(decimals, spread))
+                if contenders.seeds > 1 and value is not None and spread
+                else None,
                 "value": value,
                 "best": value is not None and best is not None and value == best,
             }
@@ -651,8 +667,8 @@ SETTINGS = {
     "hidden": "Hidden widths",
     "network": "Network",
     "likelihood": "Likelihood",
-    "test": "Held-out rows",
-    "seconds": "Whole comparison, seconds",
+    "test": "Held-out rows from",
+    "seconds": "Seconds in all",
 }
 ENVIRONMENT = {
     "isthmus": "isthmus",

@@ -35,16 +35,19 @@ def number(value: Any, decimals: int | None = None) -> str:
 
 
 def with_spread(value: Any, spread: Any, seeds: int) -> str:
-    """ "0.912 ± 0.004"; with one seed there is no spread to speak of."""
-    decimals = decimals_for([v for v in (finite(value),) if v is not None])
-    shown = number(value, decimals)
-    if seeds < 2 or not finite(spread) or finite(value) is None:
-        return shown
-    # A spread that would round to nothing gets one digit of its own.
-    small = finite(spread) or 0.0
-    if 0 < small < 0.5 * 10**-decimals:
-        decimals = min(6, -math.floor(math.log10(small)))
-    return f"{number(value, decimals)} ± {number(small, decimals)}"
+    """ "0.912 ± 0.004"; without ± after one training, or where all trainings end alike."""
+    value, spread = finite(value), finite(spread)
+    if value is None or not spread or seeds < 2:
+        return number(value)
+    decimals = decimals_with_spread(decimals_for([value]), spread)
+    return f"{number(value, decimals)} ± {number(spread, decimals)}"
+
+
+def decimals_with_spread(decimals: int, spread: float) -> int:
+    """As many decimals, or enough for one digit of a spread that would round to nothing."""
+    if 0 < spread < 0.5 * 10**-decimals:
+        return min(6, -math.floor(math.log10(spread)))
+    return decimals
 
 
 def counted(count: int, one: str, many: str | None = None) -> str:
