@@ -1,1 +1,44 @@
+"""Isthmus: autoencoders, plain and variational, for anyone's unlabelled data.
+
+`isthmus.VAE`, `isthmus.Autoencoder` and the other models are scikit-learn estimators; `isthmus.compare` trains and measures
+several and says which to use; `isthmus.load` reads a saved model. Names are imported when they are first used.
+"""
+
+from importlib import import_module
+from typing import Any
+
 __version__ = "0.1.0"
+
+_HOMES = {
+    "load": "saving",
+    "compare": "comparison",
+    "Comparison": "comparison",
+    "errors": "core.errors",
+}
+
+
+def _models() -> dict[str, str]:
+    """Variant names by their class names in lower case, which are the file names without underscores."""
+    from .variants import names
+
+    return {name.replace("_", ""): name for name in names()}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        module = import_module(f"{__name__}.{_HOMES[name]}")
+        return module if name == "errors" else getattr(module, name)
+    variant = _models().get(name.lower())
+    if variant is not None:
+        from .estimator.public import public_class
+
+        model = public_class(variant)
+        if model.__name__ == name:
+            return model
+    raise AttributeError(f"module 'isthmus' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    from .variants import find, names
+
+    return sorted([*globals(), *_HOMES, *(find(name).__name__ for name in names())])

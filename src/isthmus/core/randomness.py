@@ -25,7 +25,12 @@ class Randomness:
     def __init__(self, *key: Key, device: torch.device | str = "cpu"):
         self.key = key
         self.device = torch.device(device)
-        self._generator = torch.Generator(device=self.device).manual_seed(_digest(key))
+        self._generator = torch.Generator(device=self.device).manual_seed(self.seed)
+
+    @property
+    def seed(self) -> int:
+        """The 63-bit number that the key stands for, for generators that want one."""
+        return _digest(self.key)
 
     def child(self, *key: Key) -> "Randomness":
         """Another stream, independent of how much of this one has been drawn."""

@@ -1,0 +1,119 @@
+"""What every domain is: rows ↔ one tensor, the networks that suit them, and how likely a row is."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from torch import Tensor, nn
+
+from ..core.randomness import Randomness
+from ..parts.networks import Encoder
+
+Rows = Any  # what a user hands over: a DataFrame, an array, a list of images
+
+
+@dataclass(frozen=True)
+class NetworkOptions:
+    """How large the networks are. `hidden="auto"` and `network="auto"` leave the choice to the domain."""
+
+    hidden: tuple[int, ...] | str = "auto"
+    network: str = "auto"  # "auto", "dense" or "convolutional"
+    activation: str = "relu"
+
+
+class Domain(ABC):
+    """Rows of one kind. `fit` learns a schema from them; the schema is plain JSON and all there is to save.
+
+    Tensors have rows first and NaN where a cell is missing. They are exact: `rows(tensors(x))` gives x back.
+    """
+
+    name: ClassVar[str]
+    likelihoods: ClassVar[tuple[str, ...]]  # what `likelihood=` may be, besides "auto"
+
+    @classmethod
+    @abstractmethod
+    def accepts(cls, rows: Rows) -> bool:
+        """Whether rows of this type belong here when `data="auto"`."""
+
+    @classmethod
+    @abstractmethod
+    def fit(cls, rows: Rows, likelihood: str = "auto", strict: bool = True) -> "Domain":
+        """Learn the schema. `strict` refuses columns from which nothing can be learned, by name."""
+
+    @classmethod
+    @abstractmethod
+    def from_schema(cls, schema: dict[str, Any]) -> "Domain":
+        """The domain that `schema` described; raises KeyError, TypeError or ValueError if it is not one."""
+
+    @abstractmethod
+    def schema(self) -> dict[str, Any]:
+        """All that was learned, as JSON."""
+
+    @abstractmethod
+    def tensors(self, rows: Rows) -> Tensor:
+        """Rows → tensor (rows, …). Raises DataError naming the place if they do not fit the schema."""
+
+    @abstractmethod
+    def rows(self, tensor: Tensor) -> Rows:
+        """Tensor → rows, in the container (DataFrame, array, …), names and types that were fitted."""
+
+    def surprises(self, rows: Rows) -> list[str]:
+        """Sentences about what these rows hold that the fitted ones did not, such as unseen categories."""
+        return []
+
+    def draw(self, x: Tensor, randomness: Randomness) -> Tensor:
+        """A batch as one pass of training sees it: the rows themselves, unless the likelihood asks for draws."""
+        return x
+
+    # What networks see, and what the decoder says.
+
+    @abstractmethod
+    def features(self) -> nn.Module:
+        """A fixed map from tensors to floats (rows, feature_count) without NaN."""
+
+    @abstractmethod
+    def from_features(self, features: Tensor) -> Tensor:
+        """The rows nearest to such features: the inverse of `features` for rows without missing cells."""
+
+    @abstractmethod
+    def encoder(self, outputs: int, options: NetworkOptions) -> Encoder:
+        """Tensors → (rows, outputs)."""
+
+    @abstractmethod
+    def decoder(self, inputs: int, options: NetworkOptions) -> nn.Module:
+        """Codes (..., inputs) → a Likelihood of tensors."""
+
+    @abstractmethod
+    def log_volume(self, x: Tensor) -> Tensor:
+        """log |d tensor / d row| per row, shape (rows,): added to a log-density it gives the density of the rows as the
+        user knows them. Features that have a probability mass, not a density, contribute nothing."""
+
+    # What evaluation sees.
+
+    @abstractmethod
+    def matrix(self, x: Tensor) -> np.ndarray:
+        """float64 (rows, columns), NaN where missing; category codes in the columns that `categorical` marks."""
+
+    @property
+    @abstractmethod
+    def categorical(self) -> np.ndarray:
+        """Boolean mask over the columns of `matrix`."""
+
+    @property
+    @abstractmethod
+    def column_names(self) -> list[str]:
+        """Names of the columns of `matrix`."""
+
+
+class DomainNetworks:
+    """The networks of one domain at one size: what a variant is given to build itself from."""
+
+    def __init__(self, domain: Domain, options: NetworkOptions):
+        self.domain, self.options = domain, options
+
+    def encoder(self, outputs: int) -> Encoder:
+        return self.domain.encoder(outputs, self.options)
+
+    def decoder(self, inputs: int) -> nn.Module:
+        return self.domain.decoder(inputs, self.options)

@@ -1,0 +1,261 @@
+"""Images of one size: arrays n×h×w or n×h×w×c, of integers or floats."""
+
+import math
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..core.errors import DataError
+from ..core.randomness import Randomness
+from ..parts.distributions import Bernoulli, BetaBinomial, DiscretisedLogistic, Distribution, Gaussian
+from ..parts.likelihood import Likelihood
+from ..parts.networks import ConvolutionalDecoder, ConvolutionalEncoder, Decoder, Encoder, Perceptron
+from .base import Domain, NetworkOptions, Rows
+
+# Up to this many values an image goes through dense layers; above, through convolutions.
+MOST_DENSE_VALUES = 1024
+
+# How many numbers a decoder gives for each value of a pixel.
+OUTPUTS_PER_VALUE = {"bernoulli": 1, "gaussian": 1, "discretised_logistic": 2, "beta_binomial": 2}
+INTEGER_LIKELIHOODS = ("discretised_logistic", "beta_binomial")
+
+
+class Image(Domain):
+    """Pictures; tensors are (rows, channels, height, width) of the picture's own numbers.
+
+    Networks see intensities: numbers scaled to 0–1. With likelihood "bernoulli" an intensity is the probability of a white
+    pixel, drawn afresh at each pass; "discretised_logistic" and "beta_binomial" give each whole number a probability.
+    """
+
+    name: ClassVar[str] = "image"
+    likelihoods: ClassVar[tuple[str, ...]] = tuple(OUTPUTS_PER_VALUE)
+
+    def __init__(self, shape: tuple[int, ...], dtype: str, low: float, high: float, family: str):
+        self.shape = shape  # (height, width) or (height, width, channels)
+        self.dtype = dtype
+        self.low, self.high = low, high
+        self.family = family
+
+    @property
+    def event(self) -> tuple[int, int, int]:
+        """(channels, height, width)."""
+        height, width, *channels = self.shape
+        return (channels[0] if channels else 1, height, width)
+
+    @classmethod
+    def accepts(cls, rows: Rows) -> bool:
+        return isinstance(rows, np.ndarray) and rows.ndim in (3, 4)
+
+    @classmethod
+    def fit(cls, rows: Rows, likelihood: str = "auto", strict: bool = True) -> "Image":
+        images = _checked(np.asarray(rows))
+        if images.ndim == 4 and images.shape[-1] > 4:
+            raise DataError(f"images of shape {images.shape[1:]}: the last dimension should be at most 4 channels")
+        low, high = float(images.min()), float(images.max())
+        if low == high and strict:
+            raise DataError(f"every pixel of every image is {low:g}: there is nothing to learn")
+        integer = images.dtype.kind in "ui"
+        # The scale of bytes is known however dark the pictures are; that of other numbers is what was seen.
+        if images.dtype == np.uint8 and high > 16:
+            low, high = 0.0, 255.0
+        elif low >= 0:
+            low, high = 0.0, max(high, 1.0) if high <= 1 else high
+        family = likelihood
+        if likelihood == "auto":
+            binary = images.dtype.kind == "b" or bool(np.isin(images, (low, high)).all())
+            family = "bernoulli" if binary else "discretised_logistic" if integer else "gaussian"
+        if family in INTEGER_LIKELIHOODS and not integer:
+            raise DataError(f"likelihood '{family}' is for whole numbers; these images hold {images.dtype}")
+        return cls(images.shape[1:], images.dtype.name, low, high, family)
+
+    @classmethod
+    def from_schema(cls, schema: dict[str, Any]) -> "Image":
+        if schema["family"] not in cls.likelihoods:
+            raise ValueError(f"unknown likelihood {schema['family']!r}")
+        shape = tuple(int(size) for size in schema["shape"])
+        if not (len(shape) in (2, 3) and all(size > 0 for size in shape)):
+            raise ValueError(f"no image has shape {shape}")
+        dtype = np.dtype(str(schema["dtype"]))
+        if dtype.kind not in "uifb":
+            raise ValueError(f"no image holds {dtype}")
+        return cls(shape, dtype.name, float(schema["low"]), float(schema["high"]), schema["family"])
+
+    def schema(self) -> dict[str, Any]:
+        return {
+            "shape": list(self.shape),
+            "dtype": self.dtype,
+            "low": self.low,
+            "high": self.high,
+            "family": self.family,
+        }
+
+    def tensors(self, rows: Rows) -> Tensor:
+        images = _checked(np.asarray(rows))
+        if images.shape[1:] != self.shape:
+            raise DataError(
+                f"images of {_size(images.shape[1:])}; the model was fitted to images of {_size(self.shape)}"
+            )
+        # Bytes stay bytes; other types become the smallest that torch computes with and that holds them exactly.
+        compact = {"b": np.uint8, "u": np.int32, "i": np.int32, "f": np.float32}[images.dtype.kind]
+        values = images if images.dtype == np.uint8 else images.astype(compact)
+        if values.ndim == 3:
+            values = values[..., None]
+        return torch.from_numpy(np.ascontiguousarray(values.transpose(0, 3, 1, 2)))
+
+    def rows(self, tensor: Tensor) -> Rows:
+        values = tensor.detach().cpu().numpy().transpose(0, 2, 3, 1).reshape(-1, *self.shape)
+        dtype = np.dtype(self.dtype)
+        if dtype.kind == "b":
+            return values >= 0.5
+        if dtype.kind in "ui" and values.dtype.kind == "f":
+            bounds = np.iinfo(dtype)
+            values = np.clip(np.round(values), bounds.min, bounds.max)
+        return values.astype(dtype)
+
+    def surprises(self, rows: Rows) -> list[str]:
+        images = np.asarray(rows)
+        outside = int(np.sum((images < self.low) | (images > self.high)))
+        return [f"{outside} pixels outside {self.low:g} … {self.high:g}, the range that was fitted"] if outside else []
+
+    def draw(self, x: Tensor, randomness: Randomness) -> Tensor:
+        if self.family != "bernoulli":
+            return x
+        white = randomness.uniform(*x.shape) < self._intensities(x)
+        return white.to(torch.float32) * (self.high - self.low) + self.low
+
+    def _intensities(self, x: Tensor) -> Tensor:
+        return (x.to(torch.float32) - self.low) / (self.high - self.low or 1.0)
+
+    def features(self) -> "Intensities":
+        return Intensities(self.low, self.high)
+
+    def from_features(self, features: Tensor) -> Tensor:
+        return features.unflatten(-1, self.event) * (self.high - self.low) + self.low
+
+    def _convolutional(self, options: NetworkOptions) -> bool:
+        if options.network == "auto":
+            return math.prod(self.event) > MOST_DENSE_VALUES
+        return options.network == "convolutional"
+
+    def encoder(self, outputs: int, options: NetworkOptions) -> Encoder:
+        widths = self._widths(options)
+        if self._convolutional(options):
+            return Encoder(self.features(), ConvolutionalEncoder(*self.event, widths, outputs, options.activation))
+        return Encoder(self.features(), Perceptron(math.prod(self.event), widths, outputs, options.activation))
+
+    def decoder(self, inputs: int, options: NetworkOptions) -> Decoder:
+        channels, height, width = self.event
+        per_value = OUTPUTS_PER_VALUE[self.family]
+        widths = self._widths(options)
+        if self._convolutional(options):
+            maps = channels * per_value
+            network = ConvolutionalDecoder(inputs, widths, maps, height, width, options.activation)
+        else:
+            network = Perceptron(inputs, widths[::-1], per_value * math.prod(self.event), options.activation)
+        return Decoder(network, ImageHead(self.family, self.event, self.low, self.high))
+
+    def _widths(self, options: NetworkOptions) -> tuple[int, ...]:
+        if not isinstance(options.hidden, str):
+            return options.hidden
+        if self._convolutional(options):
+            # Halve the picture until about four pixels a side are left.
+            halvings = max(1, min(5, round(math.log2(max(self.shape[:2]) / 4))))
+            return tuple(min(256, 32 * 2**step) for step in range(halvings))
+        return (400, 200) if math.prod(self.event) > 256 else (256, 128)
+
+    def log_volume(self, x: Tensor) -> Tensor:
+        # A Gaussian's density is that of intensities; one step of the image's own numbers is 1 / (high − low) of them.
+        per_value = -math.log(self.high - self.low) if self.family == "gaussian" and self.high > self.low else 0.0
+        return torch.full((len(x),), per_value * math.prod(self.event), dtype=torch.float64)
+
+    def matrix(self, x: Tensor) -> np.ndarray:
+        return self._intensities(x.cpu()).flatten(1).double().numpy()
+
+    @property
+    def categorical(self) -> np.ndarray:
+        return np.zeros(math.prod(self.event), dtype=bool)
+
+    @property
+    def column_names(self) -> list[str]:
+        channels, height, width = self.event
+        names = [f"pixel {row},{column}" for row in range(height) for column in range(width)]
+        return names if channels == 1 else [f"{name},{channel}" for channel in range(channels) for name in names]
+
+
+def _checked(images: np.ndarray) -> np.ndarray:
+    """The images, if they are an array of numbers with rows first."""
+    if images.ndim not in (3, 4) or images.dtype.kind not in "uifb":
+        raise DataError(
+            f"images should be an array n×h×w or n×h×w×c of numbers; this one has shape {images.shape} of {images.dtype}"
+        )
+    if 0 in images.shape:
+        raise DataError(f"the array of images is empty: its shape is {images.shape}")
+    if images.dtype.kind == "f" and not np.isfinite(images).all():
+        place = np.argwhere(~np.isfinite(images))[0]
+        raise DataError(f"image {place[0]}, pixel {tuple(int(i) for i in place[1:])}: the value is NaN or infinity")
+    return images
+
+
+def _size(shape: tuple[int, ...]) -> str:
+    return "×".join(str(size) for size in shape)
+
+
+class Intensities(nn.Module):
+    """Images of their own numbers → flat intensities (rows, channels · height · width)."""
+
+    def __init__(self, low: float, high: float):
+        super().__init__()
+        self.low, self.range = low, (high - low) or 1.0
+
+    def forward(self, x: Tensor) -> Tensor:
+        return ((x.to(torch.float32) - self.low) / self.range).flatten(1)
+
+
+class ImageHead(nn.Module):
+    """Decoder outputs (..., values · outputs per value) → the likelihood of images."""
+
+    def __init__(self, family: str, event: tuple[int, int, int], low: float, high: float):
+        super().__init__()
+        self.family, self.event = family, event
+        self.low, self.range = low, (high - low) or 1.0
+        if family == "gaussian":
+            # One noise scale for all pixels, learned (σ-VAE, Rybkin et al., 2021, https://arxiv.org/abs/2006.13202).
+            self.log_scale = nn.Parameter(torch.tensor(-1.0))
+
+    def forward(self, outputs: Tensor) -> "ImageLikelihood":
+        return ImageLikelihood(self, self.distribution(outputs))
+
+    def distribution(self, outputs: Tensor) -> Distribution:
+        """The distributions of intensities; for the beta-binomial, of steps from the lowest."""
+        if self.family == "bernoulli":
+            return Bernoulli(outputs)
+        if self.family == "gaussian":
+            return Gaussian(outputs, self.log_scale.clamp(-6.0, 4.0))
+        first, second = outputs.chunk(2, dim=-1)
+        if self.family == "beta_binomial":
+            return BetaBinomial(self.range, first.clamp(-8.0, 8.0), second.clamp(-8.0, 8.0))
+        # Starting at half the range, an eighth of it wide, every pixel value is likely enough to learn from.
+        return DiscretisedLogistic(first + 0.5, (second - 2.0).clamp(-8.0, 3.0), 1.0 / self.range, 0.0, 1.0)
+
+
+class ImageLikelihood(Likelihood):
+    """Pixels independent given the codes."""
+
+    def __init__(self, head: ImageHead, pixels: Distribution):
+        self.head, self.pixels = head, pixels
+        # Beta-binomials count steps; the others speak of intensities.
+        self.unit = 1.0 if head.family == "beta_binomial" else head.range
+
+    def log_prob_per_feature(self, x: Tensor) -> Tensor:
+        return self.pixels.log_prob(((x.to(torch.float32) - self.head.low) / self.unit).flatten(-3))
+
+    def sample(self, randomness: Randomness) -> Tensor:
+        return self._images(self.pixels.sample(randomness))
+
+    def mode(self) -> Tensor:
+        return self._images(self.pixels.mean)
+
+    def _images(self, values: Tensor) -> Tensor:
+        return values.to(torch.float32).unflatten(-1, self.head.event) * self.unit + self.head.low

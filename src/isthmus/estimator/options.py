@@ -1,0 +1,40 @@
+"""The options that every public class shares; a variant adds its own."""
+
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import BeforeValidator, PositiveInt
+
+from ..core.options import Options, option
+
+
+def _plain(value: Any) -> Any:
+    """NumPy's scalars, which parameter searches hand over, as Python's; a list of widths as a tuple."""
+    if isinstance(value, np.generic):
+        return value.item()
+    return tuple(value) if isinstance(value, list) else value
+
+
+Widths = Annotated[Literal["auto"] | tuple[PositiveInt, ...], BeforeValidator(_plain)]
+Count = Annotated[PositiveInt, BeforeValidator(_plain)]
+Number = Annotated[float, BeforeValidator(_plain)]
+
+
+class SharedOptions(Options):
+    latent_dim: Count | Literal["auto"] = option(16, "latent units; 'auto' picks a number from the data")
+    hidden: Widths = option("auto", "widths of the hidden layers, such as (400,); the decoder mirrors the encoder")
+    network: Literal["auto", "dense", "convolutional"] = option("auto", "kind of network; convolutional is for images")
+    activation: Literal["relu", "silu", "gelu", "tanh"] = option("relu", "function between layers")
+    data: str = option("auto", "what rows are: 'table', 'image', or told by their type")
+    likelihood: str = option("auto", "noise of numbers or pixels, such as 'gaussian' or 'bernoulli'")
+    epochs: Count | Literal["auto"] = option("auto", "passes over the rows; 'auto' aims at 4,000 steps")
+    batch_size: Count = option(128, "rows per step")
+    learning_rate: Number = option(1e-3, "Adam's step size", above=0)
+    schedule: Literal["cosine", "constant"] = option("cosine", "how the learning rate changes over training")
+    validation_fraction: Number = option(0.1, "share of rows held out to stop in time; 0 for none", low=0, high=0.9)
+    patience: Count | None = option(20, "epochs without a better validation loss before stopping; None for no stopping")
+    contamination: Number = option(0.05, "share of the fitted rows that predict() calls outliers", above=0, high=0.5)
+    device: str = option("auto", "'cpu', 'cuda', or the fastest there is")
+    precision: Literal["float32", "bfloat16"] = option("float32", "arithmetic of the networks while training")
+    random_state: Any = option(None, "seed, for the same result every time")
+    verbose: Annotated[int, BeforeValidator(_plain)] = option(0, "1 shows progress", low=0)

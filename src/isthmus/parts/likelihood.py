@@ -1,0 +1,31 @@
+"""p(x|z): what a decoder says about rows, given their codes."""
+
+from abc import ABC, abstractmethod
+
+from torch import Tensor
+
+from ..core.randomness import Randomness
+
+
+class Likelihood(ABC):
+    """The distribution of rows given codes. Leading dimensions of the codes (draws) come before the rows everywhere.
+
+    Features are what a domain's rows are made of: columns of a table, pixels of an image. A missing cell (NaN) is no
+    evidence: its log-probability is 0.
+    """
+
+    @abstractmethod
+    def log_prob_per_feature(self, x: Tensor) -> Tensor:
+        """Log-probability in nats of each feature, shape (..., rows, features)."""
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        """Log-probability in nats of each row, shape (..., rows)."""
+        return self.log_prob_per_feature(x).sum(-1)
+
+    @abstractmethod
+    def sample(self, randomness: Randomness) -> Tensor:
+        """Rows drawn from the distribution, in the domain's tensor form."""
+
+    @abstractmethod
+    def mode(self) -> Tensor:
+        """The best single guess of each row: the expected value of numbers, the most probable category."""

@@ -1,0 +1,52 @@
+"""Checkpoints: everything a run needs to go on as if it had never stopped."""
+
+from pathlib import Path
+from typing import Any
+
+from ..core.errors import ModelFileError
+from ..files.tensor_file import read_tensors, write_tensors
+from .state import TrainingState
+
+
+class Checkpoint:
+    """A file that a training run saves itself to, and the one before it.
+
+    `fingerprint` says what is being trained on what; a checkpoint of anything else is refused.
+    """
+
+    def __init__(self, path: str | Path, fingerprint: dict[str, Any]):
+        self.path = Path(path)
+        self.previous = self.path.with_name(self.path.name + ".previous")
+        self.fingerprint = fingerprint
+
+    def save(self, state: TrainingState) -> None:
+        """Write the state; a kill at any moment leaves a readable checkpoint, this one or the one before."""
+        if self.path.exists():
+            self.path.replace(self.previous)
+        write_tensors(self.path, state.tensors, {"fingerprint": self.fingerprint, "counters": state.counters})
+
+    def load(self) -> TrainingState | None:
+        """The newest readable state, None if there is none yet."""
+        damaged: ModelFileError | None = None
+        for path in (self.path, self.previous):
+            if not path.exists():
+                continue
+            try:
+                tensors, facts = read_tensors(path)
+            except ModelFileError as failure:
+                damaged = failure
+                continue
+            for name, value in self.fingerprint.items():
+                if facts["fingerprint"].get(name) != value:
+                    raise ModelFileError(
+                        f"{path}: the checkpoint of another run: its {name} differs; start without resuming"
+                    )
+            return TrainingState(tensors, facts["counters"])
+        if damaged is not None:
+            raise damaged
+        return None
+
+    def remove(self) -> None:
+        """Delete the files; called when training has ended and its result is safe elsewhere."""
+        self.path.unlink(missing_ok=True)
+        self.previous.unlink(missing_ok=True)
