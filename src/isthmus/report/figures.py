@@ -1,6 +1,6 @@
 """Parts of the facts as SVG. Pure functions: the same facts give the same bytes.
 
-Every chart is about 360 pixels wide, so that its 12-pixel text stays legible on a phone; the page sets charts side by
+Every chart is 300 to 360 pixels wide, so that its 12-pixel text stays legible on a phone; the page sets charts side by
 side where there is room. Colours are CSS classes (`v0` … for variants, `c0` … for classes of the target), so that both
 themes and print look right. A mark with `data-tip` (its words) or `data-row` (a row of the latent maps) answers to
 pointer, touch and keyboard; report.js finds it there. A part that has nothing to show gives an empty string.
@@ -21,6 +21,7 @@ Colours = Mapping[str, str]  # a contender's name → its variant's CSS class
 
 WIDTH, HEIGHT = 360.0, 250.0
 NARROW = 300.0  # inside a card on a phone
+LOSS_WIDTH = 320.0  # three side by side
 LEFT, RIGHT, TOP, BOTTOM = 50.0, 62.0, 30.0, 42.0
 LINE = 14.0
 MOST_STEPS = 200
@@ -234,10 +235,10 @@ def loss_curve(title: str, runs: Sequence[Facts], colour: str) -> Markup:
     epochs = [epoch for run in runs for epoch in run["epochs"]]
     if not values or not epochs:
         return NONE
-    x = Scale(min(epochs), max(epochs), LEFT + 4, WIDTH - 14)
+    x = Scale(min(epochs), max(epochs), LEFT + 4, LOSS_WIDTH - 14)
     y = spanning(values, HEIGHT - BOTTOM, TOP)
     return drawing(
-        WIDTH,
+        LOSS_WIDTH,
         HEIGHT,
         f"{title} by epoch",
         "; ".join(f"seed {run['seed']}: validation ends at {number(_last(run['validation']))}" for run in runs),
@@ -259,9 +260,9 @@ def _run(run: Facts, x: Scale, y: Scale) -> Markup:
         *lines,
         x=0,
         y=TOP,
-        width=WIDTH,
+        width=LOSS_WIDTH,
         height=HEIGHT - BOTTOM - TOP,
-        viewBox=f"0 {TOP:g} {WIDTH:g} {HEIGHT - BOTTOM - TOP:g}",
+        viewBox=f"0 {TOP:g} {LOSS_WIDTH:g} {HEIGHT - BOTTOM - TOP:g}",
     )
     tips = [
         element(

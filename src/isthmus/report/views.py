@@ -84,6 +84,7 @@ def page(facts: Facts) -> View:
     pictures = facts.get("pictures") or {}
     return {
         "name": facts["data"]["name"],
+        "item": item(facts),
         "date": (facts.get("environment") or {}).get("date"),
         "summary": summary(facts, contenders),
         "data": data(facts["data"]),
@@ -109,19 +110,22 @@ def page(facts: Facts) -> View:
 
 def summary(facts: Facts, contenders: Contenders) -> str:
     """One or two sentences: what the data is, what was trained, what the numbers rest on."""
-    rows = facts["data"]["rows"]
-    total = sum(int(rows.get(part) or 0) for part in ("train", "validation", "test"))
-    image = facts["data"].get("domain") == "image"
-    what = counted(total, "image" if image else "row")
+    rows = {part: int(facts["data"]["rows"].get(part) or 0) for part in PARTS}
+    noun = item(facts)
     shape = facts["data"].get("shape")
-    sizes = listed(sorted({contender["latent_dim"] for contender in contenders.all}))
-    times = {1: "once", 2: "twice"}.get(contenders.seeds, f"{contenders.seeds} times")
-    described = f"{what} of {shape}" if shape else what
+    described = counted(sum(rows.values()), noun) + (f" of {shape}" if shape else "")
+    sizes = sorted({contender["latent_dim"] for contender in contenders.all})
+    numbers = "a single number" if sizes == [1] else f"{listed(sizes, 'or')} numbers"
+    times = {1: "", 2: ", twice each"}.get(contenders.seeds, f", {contenders.seeds} times each")
     return (
-        f"{described}. {listed(contenders.variants.values())} learnt to squeeze each one into {sizes} numbers "
-        f"and back, {times} each; what you read below was measured on "
-        f"{counted(int(rows.get('test') or 0), 'image' if image else 'row')} that no model saw while it learnt."
+        f"{described}. {listed(contenders.variants.values())} learnt to squeeze each {noun} into {numbers} and back"
+        f"{times}; what you read below was measured on {counted(rows['test'], noun)} that no model saw while it learnt."
     )
+
+
+def item(facts: Facts) -> str:
+    """What one row of this data is called."""
+    return "image" if facts["data"].get("domain") == "image" else "row"
 
 
 def data(facts: Facts) -> View:
@@ -167,6 +171,7 @@ def _verdict(job: str, verdict: Facts | None, contenders: Contenders) -> View:
         "headline": verdict["headline"],
         "because": verdict.get("because"),
         "decided": bool(verdict.get("clear")),
+        "close": not verdict.get("clear") and len(numbers) > 1,
         "winner": winner and {"title": winner["title"], "colour": contenders.colours[winner["name"]]},
         "size": winner and counted(winner["latent_dim"], "number per row", "numbers per row"),
         "value": leading and with_spread(leading["value"], leading.get("spread"), contenders.seeds),
@@ -479,6 +484,9 @@ def _walked_columns(part: Facts) -> list[str]:
 
 
 def curves(facts: Facts, contenders: Contenders) -> list[View]:
+    """A curve per job; a single size makes no curve."""
+    if len({contender["latent_dim"] for contender in contenders.all}) < 2:
+        return []
     given = facts.get("verdict") or {}
     drawn = [
         {

@@ -35,7 +35,7 @@ def number(value: Any, decimals: int | None = None) -> str:
 
 
 def with_spread(value: Any, spread: Any, seeds: int) -> str:
-    """ "0.912 ± 0.004"; without ± after one training, or where all trainings end alike."""
+    """As in "0.912 ± 0.004"; without ± after one training, or where all trainings end alike."""
     value, spread = finite(value), finite(spread)
     if value is None or not spread or seeds < 2:
         return number(value)
@@ -51,14 +51,14 @@ def decimals_with_spread(decimals: int, spread: float) -> int:
 
 
 def counted(count: int, one: str, many: str | None = None) -> str:
-    """ "1 row", "1,797 rows"."""
+    """A count and its noun: "1 row", "1,797 rows"."""
     return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
-def listed(items: Iterable[Any]) -> str:
-    """ "a", "a and b", "a, b and c"."""
+def listed(items: Iterable[Any], last: str = "and") -> str:
+    """As people list things: "a", "a and b", "a, b and c"."""
     words = [str(item) for item in items]
-    return words[0] if len(words) == 1 else ", ".join(words[:-1]) + f" and {words[-1]}" if words else ""
+    return f" {last} ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
 @dataclass(frozen=True)
