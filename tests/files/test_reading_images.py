@@ -81,6 +81,13 @@ def test_transparent_pixels_are_put_on_white(tmp_path):
     assert source.notes == ("images with transparency, put on white: 1",)
 
 
+def test_opaque_images_with_an_alpha_channel_are_not_noted(tmp_path):
+    save(tmp_path, np.concatenate([COLOUR, np.full((6, 5, 4, 1), 255, np.uint8)], axis=-1))
+    source = read(tmp_path)
+    np.testing.assert_array_equal(source.rows, COLOUR)
+    assert source.notes == ()
+
+
 def test_sixteen_bits_become_the_upper_eight(tmp_path):
     wide = RANDOM.integers(0, 2**16, (1, 5, 4), np.uint16)
     save(tmp_path, wide)

@@ -1,5 +1,6 @@
 """Reads a folder of images, all of one size, as an array of bytes."""
 
+import logging
 import math
 import warnings
 from collections.abc import Iterator
@@ -13,6 +14,9 @@ from ..core.errors import DataError
 from .failures import damage_named, shown
 from .limits import MAXIMUM_PIXELS, check_bytes
 from .source import Source
+
+# Pillow logs what it also raises; without a handler Python would print it beside our one line.
+logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 # Only the decoders of these endings: Pillow knows dozens more, and each is a way in for a hostile file.
@@ -67,8 +71,10 @@ def _pixels(path: Path, decisions: dict[str, int]) -> np.ndarray:
             note("with 16 bits per pixel, of which the upper 8 were kept")
             return (np.asarray(upright).astype(np.uint16) >> 8).astype(np.uint8)
         if upright.has_transparency_data:
-            note("with transparency, put on white")
-            return _without_colour(np.asarray(_on_white(upright)))
+            upright = upright.convert("RGBA")
+            if upright.getchannel("A").getextrema() != (255, 255):
+                note("with transparency, put on white")
+            upright = Image.alpha_composite(Image.new("RGBA", upright.size, "white"), upright)
         return _without_colour(np.asarray(upright.convert("L" if upright.mode in ("1", "L") else "RGB")))
 
 
@@ -78,11 +84,6 @@ def _quiet() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
-
-
-def _on_white(image: Image.Image) -> Image.Image:
-    white = Image.new("RGBA", image.size, "white")
-    return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
 
 
 def _without_colour(pixels: np.ndarray) -> np.ndarray:

@@ -33,9 +33,8 @@ def read_csv(path: Path, separator: str = ",") -> tuple[pa.Table, Notes]:
         check_bytes(path, path.stat().st_size)
         _check_utf8(path)
         separator, decimal, notes = _spelling(path, separator)
-        table = _parse_csv(path, separator, decimal)
-    table, renamed = _named_columns(table)
-    return checked(table, path, (*notes, *renamed, *_numbers_as_names(table)))
+        table, renamed = _named_columns(_parse_csv(path, separator, decimal))
+        return checked(table, path, (*notes, *renamed, *_numbers_as_names(table)))
 
 
 def read_tsv(path: Path) -> tuple[pa.Table, Notes]:
@@ -49,7 +48,7 @@ def read_jsonl(path: Path) -> tuple[pa.Table, Notes]:
         check_bytes(path, path.stat().st_size)
         _check_utf8(path)
         table = pyarrow.json.read_json(path, read_options=pyarrow.json.ReadOptions(block_size=_BLOCK))
-    return checked(table, path)
+        return checked(table, path)
 
 
 def read_parquet(path: Path) -> tuple[pa.Table, Notes]:
@@ -57,7 +56,7 @@ def read_parquet(path: Path) -> tuple[pa.Table, Notes]:
     with damage_named(path, "Parquet"), pyarrow.parquet.ParquetFile(path, page_checksum_verification=True) as file:
         check_bytes(path, _declared_bytes(file))
         table = _collected(file.iter_batches(), file.schema_arrow, path)
-    return checked(table, path)
+        return checked(table, path)
 
 
 def read_arrow(path: Path) -> tuple[pa.Table, Notes]:
@@ -73,7 +72,7 @@ def read_arrow(path: Path) -> tuple[pa.Table, Notes]:
         else:
             batches = reader = pa.ipc.open_stream(stream)
         table = _collected(batches, reader.schema, path)
-    return checked(table, path)
+        return checked(table, path)
 
 
 def read_parquet_folder(folder: Path, files: list[Path]) -> tuple[pa.Table, Notes]:
@@ -224,15 +223,17 @@ def _width(data_type: pa.DataType) -> int:
 
 
 def _collected(batches: Iterable[pa.RecordBatch], schema: pa.Schema, path: Path) -> pa.Table:
-    """The batches as one table that has been checked down to its last offset: damage must not reach Arrow's kernels."""
+    """The batches as one table that has been checked down to its last offset.
+
+    Arrow trusts offsets and lengths: even asking a damaged batch for its size can end the process.
+    """
     kept, size = [], 0
     for batch in batches:
+        batch.validate(full=True)
         size += batch.nbytes
         check_bytes(path, size)
         kept.append(batch)
-    table = pa.Table.from_batches(kept, schema=schema)
-    table.validate(full=True)
-    return table
+    return pa.Table.from_batches(kept, schema=schema)
 
 
 def _same_columns(table: pa.Table, first: pa.Table, path: Path, first_path: Path) -> pa.Table:
