@@ -50,6 +50,9 @@ def test_images_swap_one_side_of_a_line(event_shape):
     np.testing.assert_array_equal(changed[:, 0].sum((1, 2)), 24)  # a line through the middle halves an even grid
     # One side of a line: the point opposite to a changed pixel is unchanged.
     assert (changed[:, 0] != changed[:, 0, ::-1, ::-1]).all()
+    # Along any row or column of pixels, the line is crossed at most once.
+    for axis in (1, 2):
+        assert (np.diff(changed[:, 0].astype(int), axis=axis) != 0).sum(axis).max() == 1
     assert len(np.unique(changed[:, 0].reshape(400, -1), axis=0)) > 20
 
 
