@@ -2,7 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -13,6 +13,9 @@ from ..core.randomness import Randomness
 
 class Prior(ABC):
     """A distribution over codes."""
+
+    # Whether `log_prob` is a probability of one of finitely many codes, and not a density.
+    discrete: ClassVar[bool] = False
 
     @abstractmethod
     def log_prob(self, z: Tensor) -> Tensor:

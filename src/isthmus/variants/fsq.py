@@ -21,6 +21,8 @@ class FSQOptions(VariantOptions):
 class LevelPrior(Prior):
     """A prior over level numbers, seen as one over codes in [−1, 1]."""
 
+    discrete: ClassVar[bool] = True
+
     def __init__(self, classes: CategoricalMixture):
         self.classes = classes
 
