@@ -29,6 +29,7 @@ class Domain(ABC):
     """
 
     name: ClassVar[str]
+    picture_kind: ClassVar[str]  # what `pictures` gives: "image" or "table"
     likelihoods: ClassVar[tuple[str, ...]]  # what `likelihood=` may be, besides "auto"
 
     @classmethod
@@ -104,6 +105,16 @@ class Domain(ABC):
     @abstractmethod
     def column_names(self) -> list[str]:
         """Names of the columns of `matrix`."""
+
+    # What a report shows.
+
+    @abstractmethod
+    def describe(self) -> dict[str, Any]:
+        """{"shape": such as "8 × 8 pixels" or "7 columns", "columns": [{"name", "kind"}], which images leave empty}."""
+
+    @abstractmethod
+    def pictures(self, x: Tensor) -> list[Any]:
+        """Each row as a person can look at it: a PNG file in base64, or a list of cells as text, None where missing."""
 
 
 class DomainNetworks:

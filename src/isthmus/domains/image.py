@@ -1,9 +1,12 @@
 """Images of one size: arrays n×h×w or n×h×w×c, of integers or floats."""
 
+import base64
+import io
 import math
 from typing import Any, ClassVar
 
 import numpy as np
+import PIL.Image
 import torch
 from torch import Tensor, nn
 
@@ -19,6 +22,7 @@ MOST_DENSE_VALUES = 1024
 
 # How many numbers a decoder gives for each value of a pixel.
 OUTPUTS_PER_VALUE = {"bernoulli": 1, "gaussian": 1, "discretised_logistic": 2, "beta_binomial": 2}
+CHANNEL_NAMES = {1: "", 2: ", grey and opacity", 3: ", in colour", 4: ", in colour, with opacity"}
 INTEGER_LIKELIHOODS = ("discretised_logistic", "beta_binomial")
 
 
@@ -30,6 +34,7 @@ class Image(Domain):
     """
 
     name: ClassVar[str] = "image"
+    picture_kind: ClassVar[str] = "image"
     likelihoods: ClassVar[tuple[str, ...]] = tuple(OUTPUTS_PER_VALUE)
 
     def __init__(self, shape: tuple[int, ...], dtype: str, low: float, high: float, family: str):
@@ -182,6 +187,21 @@ class Image(Domain):
         channels, height, width = self.event
         names = [f"pixel {row},{column}" for row in range(height) for column in range(width)]
         return names if channels == 1 else [f"{name},{channel}" for channel in range(channels) for name in names]
+
+    def describe(self) -> dict[str, Any]:
+        channels, height, width = self.event
+        return {"shape": f"{height} × {width} pixels" + CHANNEL_NAMES[channels], "columns": []}
+
+    def pictures(self, x: Tensor) -> list[str]:
+        bytes_ = (self._intensities(x.cpu()).clamp(0.0, 1.0) * 255).round().to(torch.uint8)
+        return [_png(image) for image in bytes_.permute(0, 2, 3, 1).numpy()]
+
+
+def _png(image: np.ndarray) -> str:
+    """Bytes (height, width, channels) as a PNG file in base64."""
+    file = io.BytesIO()
+    PIL.Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(file, "PNG", optimize=True)
+    return base64.b64encode(file.getvalue()).decode("ascii")
 
 
 def _checked(images: np.ndarray) -> np.ndarray:

@@ -24,6 +24,7 @@ class Table(Domain):
     """
 
     name: ClassVar[str] = "table"
+    picture_kind: ClassVar[str] = "table"
     likelihoods: ClassVar[tuple[str, ...]] = ("gaussian", "student_t", "mixture")
 
     def __init__(self, columns: list[Column], container: Container, family: str):
@@ -127,6 +128,15 @@ class Table(Domain):
     @property
     def column_names(self) -> list[str]:
         return [column.name for column in self.columns]
+
+    def describe(self) -> dict[str, Any]:
+        columns = [{"name": column.name, "kind": column.kind} for column in self.columns]
+        return {"shape": f"{len(columns)} column{'s' * (len(columns) != 1)}", "columns": columns}
+
+    def pictures(self, x: Tensor) -> list[list[str | None]]:
+        numbers = self.matrix(x)
+        texts = [column.texts(numbers[:, i]) for i, column in enumerate(self.columns)]
+        return [list(row) for row in zip(*texts, strict=True)]
 
 
 def combined(column: pa.ChunkedArray) -> pa.Array:

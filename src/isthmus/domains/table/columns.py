@@ -36,6 +36,10 @@ class Column(BaseModel, ABC):
     def cells(self, numbers: np.ndarray) -> pa.Array:
         """Numbers → cells of the column's own type."""
 
+    def texts(self, numbers: np.ndarray) -> list[str | None]:
+        """Numbers → cells as a person reads them, None where missing."""
+        return self.cells(numbers).cast(pa.string()).to_pylist()
+
     def surprise(self, cells: pa.Array) -> str | None:
         """A sentence about cells unlike any that were fitted."""
         return None
@@ -84,6 +88,9 @@ class NumberColumn(Quantity):
     def cells(self, numbers: np.ndarray) -> pa.Array:
         return pa.array(self.restore(numbers), type=pa.float64(), from_pandas=True).cast(self.type, safe=False)
 
+    def texts(self, numbers: np.ndarray) -> list[str | None]:
+        return [None if math.isnan(value) else f"{value:.4g}" for value in self.restore(numbers)]
+
     def surprise(self, cells: pa.Array) -> str | None:
         return self.outside(floats(self.name, cells))
 
@@ -98,6 +105,9 @@ class IntegerColumn(Quantity):
 
     def cells(self, numbers: np.ndarray) -> pa.Array:
         return whole(self.restore(numbers), self.type)
+
+    def texts(self, numbers: np.ndarray) -> list[str | None]:
+        return [None if math.isnan(value) else f"{value:.0f}" for value in self.restore(numbers)]
 
     def surprise(self, cells: pa.Array) -> str | None:
         return self.outside(floats(self.name, cells))
@@ -116,6 +126,9 @@ class DateColumn(Quantity):
 
     def cells(self, numbers: np.ndarray) -> pa.Array:
         return whole(self.restore(numbers), pa.int64(), self.ticks).cast(integer_of(self.type)).cast(self.type)
+
+    def texts(self, numbers: np.ndarray) -> list[str | None]:
+        return iso_texts(self.cells(numbers))
 
 
 class BooleanColumn(Column):
@@ -345,6 +358,19 @@ def integer_of(type_: pa.DataType) -> pa.DataType:
 def tick_numbers(cells: pa.Array) -> np.ndarray:
     """Ticks as float64, NaN for missing."""
     return cells.cast(integer_of(cells.type)).cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+
+
+def iso_texts(cells: pa.Array) -> list[str | None]:
+    """Dates and times as ISO 8601, to the second and without zone; durations as days and hours."""
+    if pa.types.is_duration(cells.type):
+        spans = cells.cast(pa.duration("us"), safe=False).to_pylist()
+        return [None if span is None else str(span) for span in spans]
+    if pa.types.is_timestamp(cells.type):
+        cells = pc.local_timestamp(cells) if cells.type.tz else cells
+        cells = cells.cast(pa.timestamp("s"), safe=False)
+    texts = [None if text is None else text.replace(" ", "T") for text in cells.cast(pa.string()).to_pylist()]
+    midnight = all(text is None or text.endswith("T00:00:00") for text in texts)
+    return [text and text.removesuffix("T00:00:00") for text in texts] if midnight else texts
 
 
 def _shared_unit(ticks: np.ndarray) -> int:
