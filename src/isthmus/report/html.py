@@ -10,6 +10,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from ..core.errors import DataError
 from .views import page
 
 SCHEMA = 1
@@ -18,10 +19,13 @@ SCHEMA = 1
 def render(facts: Mapping[str, Any]) -> str:
     """The page as text. The same facts give the same text; nothing in it is fetched from anywhere.
 
-    Raises ValueError when the facts follow another schema than the one this version draws.
+    Raises DataError when the facts follow another schema than the one this version draws.
     """
     if facts.get("schema") != SCHEMA:
-        raise ValueError(f"these facts follow schema {facts.get('schema')!r}; this version draws schema {SCHEMA}")
+        raise DataError(
+            f"these facts follow schema {facts.get('schema')!r} and this version draws schema {SCHEMA}: "
+            "run the comparison again, or use the version that wrote them"
+        )
     environment = _environment()
     return environment.get_template("page.html").render(
         **page(facts), style=_part("page.css"), script=_part("page.js"), script_hash=_hash(_part("page.js"))

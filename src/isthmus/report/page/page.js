@@ -47,8 +47,11 @@
     for (const mark of document.querySelectorAll("svg .on")) mark.classList.remove("on");
   }
 
+  // A plot that loses the focus must not take away the tooltip of the plot that was touched.
+  let owner = null;
   function show(mark) {
     unmark();
+    owner = mark.closest(".plot") ?? mark;
     if (mark.dataset.row !== undefined) ringEverywhere(mark.dataset.row);
     else if (mark.closest("svg")) mark.classList.add("on");
     write(mark);
@@ -114,7 +117,7 @@
     plot.addEventListener("pointerdown", point);
     plot.addEventListener("pointerleave", (event) => { if (event.pointerType === "mouse") hide(); });
     plot.addEventListener("focus", () => { if (plot.matches(":focus-visible")) show(current); });
-    plot.addEventListener("blur", hide);
+    plot.addEventListener("blur", () => { if (owner === plot) hide(); });
     plot.addEventListener("keydown", (event) => {
       if (!event.key.startsWith("Arrow")) return;
       event.preventDefault();
@@ -126,7 +129,7 @@
     word.addEventListener("pointerenter", () => show(word));
     word.addEventListener("pointerleave", hide);
     word.addEventListener("focus", () => show(word));
-    word.addEventListener("blur", hide);
+    word.addEventListener("blur", () => { if (owner === word) hide(); });
   }
   document.addEventListener("keydown", (event) => { if (event.key === "Escape") hide(); });
   document.addEventListener("pointerdown", (event) => { if (!event.target.closest(".plot, [data-tip]")) hide(); });
