@@ -96,6 +96,15 @@ class Domain(ABC):
     def matrix(self, x: Tensor) -> np.ndarray:
         """float64 (rows, columns), NaN where missing; category codes in the columns that `categorical` marks."""
 
+    @abstractmethod
+    def values(self, x: Tensor) -> np.ndarray:
+        """As `matrix`, with numbers in the user's own units."""
+
+    @property
+    @abstractmethod
+    def density(self) -> np.ndarray:
+        """Boolean mask over the columns of `matrix`: those whose likelihood is a density, not a probability."""
+
     @property
     @abstractmethod
     def categorical(self) -> np.ndarray:

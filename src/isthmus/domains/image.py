@@ -178,6 +178,13 @@ class Image(Domain):
     def matrix(self, x: Tensor) -> np.ndarray:
         return self._intensities(x.cpu()).flatten(1).double().numpy()
 
+    def values(self, x: Tensor) -> np.ndarray:
+        return x.cpu().flatten(1).double().numpy()
+
+    @property
+    def density(self) -> np.ndarray:
+        return np.full(math.prod(self.event), self.family == "gaussian")
+
     @property
     def categorical(self) -> np.ndarray:
         return np.zeros(math.prod(self.event), dtype=bool)

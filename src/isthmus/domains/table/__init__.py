@@ -11,7 +11,7 @@ from ...core.errors import DataError
 from ...parts.networks import Decoder, Encoder, Perceptron
 from ..base import Domain, NetworkOptions, Rows
 from . import frames
-from .columns import KINDS, CategoryColumn, Column, EmptyColumn, fit_column, log_slope
+from .columns import KINDS, CategoryColumn, Column, EmptyColumn, NumberColumn, Quantity, fit_column, log_slope
 from .frames import Container
 from .model import TableFeatures, TableHead
 
@@ -119,7 +119,18 @@ class Table(Domain):
         return torch.from_numpy(np.sum(slopes, axis=0))
 
     def matrix(self, x: Tensor) -> np.ndarray:
-        return x.cpu().double().numpy()
+        return x.cpu().double().numpy().copy()
+
+    def values(self, x: Tensor) -> np.ndarray:
+        numbers = self.matrix(x)
+        for i, column in enumerate(self.columns):
+            if isinstance(column, Quantity):
+                numbers[:, i] = column.restore(numbers[:, i])
+        return numbers
+
+    @property
+    def density(self) -> np.ndarray:
+        return np.array([isinstance(column, NumberColumn) for column in self.columns])
 
     @property
     def categorical(self) -> np.ndarray:

@@ -1,0 +1,166 @@
+"""Who is compared: estimators of the variants, and principal components as the measure of what a linear map can do."""
+
+import time
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from sklearn.decomposition import PCA
+from torch import Tensor
+
+from .. import variants
+from ..core.errors import OptionError
+from ..core.randomness import Randomness
+from ..domains.base import Domain
+from ..estimator.base import Estimator
+from ..estimator.inference import as_input
+from ..estimator.public import declared_options, public_class
+from ..parts.priors import GaussianMixture
+
+PCA_NAME = "pca"
+SHORT_NAMES = {"ae": "autoencoder"}
+TITLES = {PCA_NAME: "PCA", "autoencoder": "AE"}
+
+
+class Contender(Protocol):
+    """A model of one latent size, as measuring sees it. Everything is tensors of the domain."""
+
+    seconds: float
+    epochs: int
+    parameters: int
+
+    def fit(self, domain: Domain, train: Tensor, validation: Tensor) -> None: ...
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Codes (rows, latent_dim)."""
+        ...
+
+    def reconstruct(self, x: Tensor) -> Tensor: ...
+
+    def sample(self, rows: int) -> Tensor: ...
+
+    def strangeness(self, x: Tensor) -> np.ndarray:
+        """Higher is more unusual, shape (rows,)."""
+        ...
+
+
+class Autoencoding:
+    """An estimator as a contender."""
+
+    def __init__(self, variant: str, latent_dim: int, seed: int, options: dict[str, Any]):
+        self.estimator: Estimator = public_class(variant)(latent_dim=latent_dim, random_state=seed, **options)
+        self.seed = seed
+
+    def fit(self, domain: Domain, train: Tensor, validation: Tensor) -> None:
+        self.estimator.n_features_in_ = int(np.prod(train.shape[1:]))
+        self.estimator.fit_tensors(domain, train, validation=validation)
+
+    @property
+    def seconds(self) -> float:
+        return self.estimator.training_["seconds"]
+
+    @property
+    def epochs(self) -> int:
+        return self.estimator.training_["epochs"]
+
+    @property
+    def parameters(self) -> int:
+        return self.estimator.training_["parameters"]
+
+    def encode(self, x: Tensor) -> Tensor:
+        return self.estimator.encode_tensors(x)
+
+    def reconstruct(self, x: Tensor) -> Tensor:
+        return self.estimator.decode_tensors(self.encode(x))
+
+    def sample(self, rows: int) -> Tensor:
+        return self.estimator.sample_tensors(rows, self.seed)
+
+    def strangeness(self, x: Tensor) -> np.ndarray:
+        return -self.estimator.score_tensors(x)
+
+
+class PrincipalComponents:
+    """Principal component analysis of the features that networks see; samples come from a density fitted to its codes.
+
+    The same density that a plain autoencoder gets, so that what differs is the map and not the sampler.
+    """
+
+    def __init__(self, latent_dim: int, seed: int):
+        self.latent_dim, self.seed = latent_dim, seed
+        self.epochs = 1
+
+    def fit(self, domain: Domain, train: Tensor, validation: Tensor) -> None:
+        began = time.perf_counter()
+        self.domain = domain
+        features = self._features(train)
+        units = min(self.latent_dim, *features.shape)
+        self.components = PCA(units, random_state=self.seed).fit(features)
+        self.density = GaussianMixture(units)
+        self.density.fit(self.encode(train), Randomness(self.seed, "prior"))
+        self.parameters = int(self.components.components_.size + self.components.mean_.size)
+        self.seconds = time.perf_counter() - began
+
+    def _features(self, x: Tensor) -> np.ndarray:
+        return self.domain.features()(as_input(x)).numpy()
+
+    def encode(self, x: Tensor) -> Tensor:
+        return torch.from_numpy(self.components.transform(self._features(x)).astype(np.float32))
+
+    def reconstruct(self, x: Tensor) -> Tensor:
+        return self._decode(self.encode(x))
+
+    def _decode(self, codes: Tensor) -> Tensor:
+        features = self.components.inverse_transform(codes.numpy())
+        return self.domain.from_features(torch.from_numpy(np.asarray(features, np.float32)))
+
+    def sample(self, rows: int) -> Tensor:
+        return self._decode(self.density.sample(rows, Randomness(self.seed, "sample")))
+
+    def strangeness(self, x: Tensor) -> np.ndarray:
+        features = self._features(x)
+        restored = self.components.inverse_transform(self.components.transform(features))
+        return np.square(features - restored).sum(1)
+
+
+def full_name(model: str) -> str:
+    """The name of a model, "ae" spelt out; raises OptionError if there is no such model."""
+    name = SHORT_NAMES.get(model, model)
+    if name != PCA_NAME and name not in variants.names():
+        known = [PCA_NAME, *(short for short in SHORT_NAMES), *variants.names()]
+        raise OptionError(f"unknown model '{model}'; the models are {', '.join(known)}")
+    return name
+
+
+def short_name(variant: str) -> str:
+    """The name that contenders are shown by: "ae" for "autoencoder"."""
+    return next((short for short, full in SHORT_NAMES.items() if full == variant), variant)
+
+
+def title(variant: str) -> str:
+    """The name in a sentence."""
+    return TITLES.get(variant) or variants.find(variant).title
+
+
+def least_latent_dim(variant: str) -> int:
+    return 1 if variant == PCA_NAME else variants.find(variant).least_latent_dim
+
+
+def build(variant: str, latent_dim: int, seed: int, options: dict[str, Any]) -> Contender:
+    """A contender; of the options it gets those that its variant declares."""
+    if variant == PCA_NAME:
+        return PrincipalComponents(latent_dim, seed)
+    declared = declared_options(variant)
+    return Autoencoding(variant, latent_dim, seed, {n: value for n, value in options.items() if n in declared})
+
+
+def check_options(names: list[str], options: dict[str, Any]) -> None:
+    """Refuse an option that no model declares, and values that a model does not allow, before anything is trained."""
+    trained = [name for name in names if name != PCA_NAME]
+    for option in options:
+        if not any(option in declared_options(name) for name in trained):
+            known = dict.fromkeys(option for name in trained for option in declared_options(name))
+            raise OptionError(f"no model here has an option '{option}'; they have {', '.join(known)}")
+    for name in trained:
+        declared = declared_options(name)
+        public_class(name)(**{n: value for n, value in options.items() if n in declared})._options()

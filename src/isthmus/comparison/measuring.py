@@ -1,0 +1,206 @@
+"""One contender, fitted and measured at everything, with one seed."""
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..core.randomness import Randomness
+from ..domains.base import Domain
+from ..evaluation import anomaly, generation, latent, probe, reconstruction, rows
+from ..explaining import carries
+from . import coding
+from .contenders import Autoencoding, Contender
+
+# Measures look at no more rows than these: their own error is far below the spread over seeds.
+MOST_MEASURED = 2_000
+BOUND_DRAWS = 16
+
+
+@dataclass(frozen=True)
+class Data:
+    """What all contenders are trained and measured on. Tensors are the domain's."""
+
+    domain: Domain
+    train: Tensor
+    validation: Tensor
+    test: Tensor
+    train_target: np.ndarray | None
+    test_target: np.ndarray | None
+    target_kind: str | None  # "classes", "number", "outlier" or None
+
+    @property
+    def pooled(self) -> bool:
+        """Whether columns share one scale, as pixels do."""
+        return self.domain.picture_kind == "image"
+
+    @property
+    def event_shape(self) -> tuple[int, ...] | None:
+        return tuple(self.test.shape[1:]) if self.pooled else None
+
+
+def measure(data: Data, contender: Contender, seed: int) -> dict[str, Any]:
+    """Fit and measure; the keys are those of a contender in facts.json, without names and spread."""
+    contender.fit(data.domain, data.train, data.validation)
+    train = data.train[_some(len(data.train), seed)]
+    test = data.test[: min(len(data.test), MOST_MEASURED * 5)]
+    began = time.perf_counter()
+    codes = contender.encode(test)
+    encode_seconds = time.perf_counter() - began
+    return {
+        "reconstruction": _reconstruction(data, contender, train, test),
+        "likelihood": _likelihood(contender, train, test),
+        "latent": _latent(contender, codes, test),
+        "probe": _probe(data, contender, codes, seed),
+        "generation": _generation(data, contender, seed),
+        "compression": _compression(data, contender, test),
+        "anomaly": _anomaly(data, contender, seed),
+        "cost": {
+            "fit_seconds": contender.seconds,
+            "rows_per_second": len(data.train) * contender.epochs / max(contender.seconds, 1e-9),
+            "encode_rows_per_second": len(test) / max(encode_seconds, 1e-9),
+            "parameters": contender.parameters,
+            "epochs": contender.epochs,
+        },
+    }
+
+
+def _some(length: int, seed: int) -> Tensor:
+    return Randomness(seed, "measured rows").permutation(length)[: MOST_MEASURED * 5]
+
+
+def _reconstruction(data: Data, contender: Contender, train: Tensor, test: Tensor) -> dict[str, Any]:
+    domain = data.domain
+    variances = rows.column_variances(domain.matrix(data.train))
+
+    def error(x: Tensor) -> dict[str, Any]:
+        return reconstruction.reconstruction_error(
+            domain.matrix(x),
+            domain.matrix(contender.reconstruct(x)),
+            domain.categorical,
+            variances,
+            None if data.pooled else domain.column_names,
+            pooled=data.pooled,
+        )
+
+    on_test = error(test)
+    return {
+        "train": error(train)["error"],
+        "test": on_test["error"],
+        "unit": on_test["unit"],
+        "per_column": on_test["per_column"] or {},
+    }
+
+
+def _likelihood(contender: Contender, train: Tensor, test: Tensor) -> dict[str, Any] | None:
+    """The bound on log p(x), for models that have a density over codes."""
+    if not isinstance(contender, Autoencoding) or not contender.estimator.variant().outputs_per_unit > 1:
+        return None
+    score = contender.estimator.score_tensors
+    return {
+        "test": float(score(test[:MOST_MEASURED], BOUND_DRAWS).mean()),
+        "train": float(score(train[:MOST_MEASURED], BOUND_DRAWS).mean()),
+        "unit": "nats per row",
+        "bound": f"lower bound on log p(x) from {BOUND_DRAWS} draws",
+    }
+
+
+def _latent(contender: Contender, codes: Tensor, test: Tensor) -> dict[str, Any]:
+    kl = None
+    unit_scale = False
+    if isinstance(contender, Autoencoding):
+        estimator = contender.estimator
+        with torch.no_grad():
+            batch = test[:MOST_MEASURED]
+            batch = batch.float() if batch.is_floating_point() else batch
+            per_unit = estimator.model_.posterior(batch.to(estimator._device)).kl_per_unit()
+        unit_scale = per_unit is not None
+        kl = None if per_unit is None else per_unit.mean(0).tolist()
+    activity = latent.active_units(codes.numpy(), relative=not unit_scale)
+    return {
+        "active_units": activity["active_units"],
+        "units": activity["units"],
+        "kl_per_unit": kl,
+        "carries": carries(contender.estimator, codes[:MOST_MEASURED].numpy())
+        if isinstance(contender, Autoencoding)
+        else [],
+    }
+
+
+def _probe(data: Data, contender: Contender, codes: Tensor, seed: int) -> dict[str, Any] | None:
+    if data.target_kind not in ("classes", "number"):
+        return None
+    assert data.train_target is not None and data.test_target is not None
+    domain = data.domain
+    some = _some(len(data.train), seed).numpy()
+    train_target, test_target = data.train_target[some], data.test_target[: len(codes)]
+
+    def scores(train: np.ndarray, test: np.ndarray) -> dict[str, Any]:
+        rng = Randomness(seed, "probe").numpy()
+        return probe.probe(train, train_target, test, test_target, data.target_kind, rng)
+
+    on_codes = scores(contender.encode(data.train[some]).numpy(), codes.numpy())
+    matrices = [domain.matrix(x) for x in (data.train[some], data.test[: len(codes)])]
+    raw = [rows.features(matrix, domain.categorical, matrices[0], pooled=data.pooled) for matrix in matrices]
+    on_rows = scores(*raw)
+    return on_codes | {"raw_knn": on_rows["knn"], "raw_linear": on_rows["linear"]}
+
+
+def _generation(data: Data, contender: Contender, seed: int) -> dict[str, Any]:
+    domain = data.domain
+    # Where pixels are drawn afresh at each pass, real rows are what one pass sees.
+    real = [domain.draw(x, Randomness(seed, "real rows")) for x in (data.train, data.test)]
+    synthetic = contender.sample(min(10_000, max(len(data.test), 200)))
+    return generation.generation_quality(
+        domain.matrix(synthetic),
+        domain.matrix(real[0]),
+        domain.matrix(real[1]),
+        domain.categorical,
+        Randomness(seed, "generation").numpy(),
+        pooled=data.pooled,
+    )
+
+
+def _compression(data: Data, contender: Contender, test: Tensor) -> dict[str, Any] | None:
+    if not isinstance(contender, Autoencoding):
+        return None
+    domain = data.domain
+    nats = coding.negative_bound(contender.estimator, data.validation[:MOST_MEASURED], test[:MOST_MEASURED])
+    precision = coding.precision(domain, data.train)
+    test = test[:MOST_MEASURED]
+    # Mass of the grid's cell = density per unit of the user's own numbers × the cell's volume.
+    nats = nats - domain.log_volume(test).numpy() - precision.log_volume(domain.values(test))
+    return {
+        "bits_per_row": float(nats.mean() / np.log(2)),
+        "raw_bits_per_row": precision.fixed_width_bits,
+        "method": "ideal code length: the negative evidence lower bound; real numbers to the precision of the data",
+    }
+
+
+def _anomaly(data: Data, contender: Contender, seed: int) -> dict[str, Any]:
+    usual = data.test
+    if data.target_kind == "outlier":
+        assert data.test_target is not None
+        marked = torch.from_numpy(probe.outliers(data.test_target))
+        by_kind = {"target": contender.strangeness(usual[marked])}
+        return anomaly.detection(contender.strangeness(usual[~marked]), by_kind)
+    usual = usual[:MOST_MEASURED]
+    matrix = data.domain.matrix(usual)
+    scores = {}
+    for kind in anomaly.KINDS:
+        planted = anomaly.plant(
+            matrix, data.domain.categorical, kind, Randomness(seed, "anomalies", kind).numpy(), data.event_shape
+        )
+        scores[kind] = contender.strangeness(_tensor_of(data.domain, planted, usual))
+    return anomaly.detection(contender.strangeness(usual), scores)
+
+
+def _tensor_of(domain: Domain, matrix: np.ndarray, like: Tensor) -> Tensor:
+    """Rows in evaluation's form as the domain's tensor."""
+    if domain.picture_kind == "table":
+        return torch.from_numpy(matrix)
+    x = domain.from_features(torch.from_numpy(matrix).float())
+    return x if like.is_floating_point() else x.round().to(like.dtype)

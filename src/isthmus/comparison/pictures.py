@@ -1,0 +1,112 @@
+"""What the report shows of each contender: reconstructions, samples, maps of the codes, traversals, loss curves."""
+
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from ..explaining import traversals
+from .contenders import Autoencoding, Contender
+from .measuring import Data
+
+SHOWN_ROWS = {"image": 12, "table": 8}
+MOST_MAP_ROWS = 600
+MOST_MAP_PICTURES = 600
+
+
+def shared_pictures(data: Data) -> dict[str, Any]:
+    """What is the same for all contenders: original rows, and the rows of the latent maps."""
+    kind = data.domain.picture_kind
+    shown = data.domain.pictures(data.test[: SHOWN_ROWS[kind]])
+    head = {"kind": kind, "originals": shown, "by_contender": {}}
+    if kind == "table":
+        head["columns"] = data.domain.column_names
+    rows = data.test[:MOST_MAP_ROWS]
+    labels = (
+        [None] * len(rows) if data.test_target is None else [_label(value) for value in data.test_target[: len(rows)]]
+    )
+    drawn = data.domain.pictures(rows)
+    map_rows = [
+        {
+            "label": label,
+            "text": None if kind == "image" else _text(data.domain.column_names, picture),
+            "png": picture if kind == "image" else None,
+        }
+        for label, picture in zip(labels, drawn, strict=True)
+    ]
+    return {
+        "loss_curves": [],
+        "reconstructions": head,
+        "samples": {**head, "by_contender": {}},
+        "latent_maps": {"rows": map_rows, "by_contender": {}},
+        "traversals": {},
+    }
+
+
+def contender_pictures(data: Data, contender: Contender) -> dict[str, Any]:
+    """What is drawn of one contender, by the keys of `pictures` in facts.json."""
+    kind = data.domain.picture_kind
+    codes = contender.encode(data.test[:MOST_MAP_ROWS]).numpy()
+    return {
+        "reconstructions": data.domain.pictures(contender.reconstruct(data.test[: SHOWN_ROWS[kind]])),
+        "samples": data.domain.pictures(_presentable(contender, SHOWN_ROWS[kind])),
+        "latent_maps": latent_map(codes),
+        "traversals": traversals(contender.estimator, codes) if isinstance(contender, Autoencoding) else None,
+    }
+
+
+def _presentable(contender: Contender, rows: int) -> Tensor:
+    """New rows to look at: without the noise of single pixels where the model can leave it out."""
+    if isinstance(contender, Autoencoding):
+        estimator = contender.estimator
+        return estimator.sample_tensors(rows, contender.seed, noise=estimator.domain_.picture_kind == "table")
+    return contender.sample(rows)
+
+
+def latent_map(codes: np.ndarray) -> dict[str, Any]:
+    """Two coordinates for each row: the codes themselves if there are two, else their first two principal components."""
+    if codes.shape[1] == 1:
+        points = np.hstack([codes, np.zeros_like(codes)])
+        return {"axes": ["latent unit 1", ""], "points": _rounded(points)}
+    if codes.shape[1] == 2:
+        return {"axes": ["latent unit 1", "latent unit 2"], "points": _rounded(codes)}
+    centred = codes - codes.mean(0)
+    _, lengths, directions = np.linalg.svd(centred, full_matrices=False)
+    share = lengths**2 / max((lengths**2).sum(), 1e-12)
+    axes = [f"main direction {i + 1} of the codes ({share[i]:.0%} of their spread)" for i in range(2)]
+    # A direction's sign is arbitrary: fixed here, so that the same codes give the same picture.
+    signs = np.sign(directions[:2][range(2), np.abs(directions[:2]).argmax(1)])
+    return {"axes": axes, "points": _rounded(centred @ directions[:2].T * signs)}
+
+
+def loss_curve(contender: Autoencoding) -> dict[str, Any]:
+    """The history as curves by term."""
+    history = contender.estimator.history_
+    names = list(history[0]["train"]) if history else []
+    return {
+        "epochs": [record["epoch"] for record in history],
+        "best_epoch": contender.estimator.training_["best_epoch"],
+        "terms": {
+            name: {
+                "train": [record["train"][name] for record in history],
+                "validation": [(record["validation"] or {}).get(name) for record in history],
+            }
+            for name in names
+        },
+    }
+
+
+def _rounded(points: np.ndarray) -> list[list[float]]:
+    return np.round(points.astype(np.float64), 4).tolist()
+
+
+def _label(value: Any) -> str | None:
+    if value is None or value != value:
+        return None
+    return f"{value:g}" if isinstance(value, float | np.floating) else str(value)
+
+
+def _text(columns: list[str], cells: list[str | None]) -> str:
+    return ", ".join(
+        f"{name}: {'missing' if cell is None else cell}" for name, cell in zip(columns, cells, strict=True)
+    )
