@@ -14,6 +14,7 @@ from .test_page import hostile
 pytestmark = pytest.mark.skipif(executable() is None, reason="no Chromium is installed")
 
 PHONE = 390
+A4 = 718  # pixels between the usual margins of a printed page
 TIP = "document.getElementById('tip')"
 
 
@@ -155,5 +156,7 @@ def test_print_unfolds_every_panel_and_drops_the_controls(browser: Chromium, pag
     hidden = "[...document.querySelectorAll('.panel')].filter(p => !p.offsetHeight).length"
     controls = "[...document.querySelectorAll('nav, .choice')].filter(p => p.offsetHeight).length"
     assert (browser.value(hidden), browser.value(controls)) == (0, 0)
+    browser.resize(A4, 1000)
+    assert browser.value("document.documentElement.scrollWidth") <= A4
     browser.send("Emulation.setEmulatedMedia", media="")
     assert browser.value(hidden) > 0

@@ -116,7 +116,9 @@ def summary(facts: Facts, contenders: Contenders) -> str:
     described = counted(sum(rows.values()), noun) + (f" of {shape}" if shape else "")
     sizes = sorted({contender["latent_dim"] for contender in contenders.all})
     numbers = "a single number" if sizes == [1] else f"{listed(sizes, 'or')} numbers"
-    times = {1: "", 2: ", twice each"}.get(contenders.seeds, f", {contenders.seeds} times each")
+    times = {1: "", 2: ", twice each", 3: ", three times each"}.get(
+        contenders.seeds, f", {contenders.seeds} times each"
+    )
     return (
         f"{described}. {listed(contenders.variants.values())} learnt to squeeze each {noun} into {numbers} and back"
         f"{times}; what you read below was measured on {counted(rows['test'], noun)} that no model saw while it learnt."

@@ -38,6 +38,7 @@
     if (row.png) {
       const picture = tip.appendChild(document.createElement("img"));
       picture.alt = "";
+      picture.addEventListener("load", () => picture.classList.toggle("fine", picture.naturalWidth > 88));
       picture.src = `data:image/png;base64,${row.png}`;
     }
     tip.append(row.text ?? (row.label === null && !row.png ? `row ${mark.dataset.row}` : ""));
@@ -134,6 +135,11 @@
   document.addEventListener("keydown", (event) => { if (event.key === "Escape") hide(); });
   document.addEventListener("pointerdown", (event) => { if (!event.target.closest(".plot, [data-tip]")) hide(); });
   document.addEventListener("scroll", hide, { passive: true, capture: true });
+
+  // Small images keep hard pixels; images that are shown smaller than they are must be smoothed.
+  addEventListener("load", () => {
+    for (const image of document.images) image.classList.toggle("fine", image.naturalWidth > 52);
+  });
 
   // ---- the legend of the maps: press a class to single it out, press again to let all back ----
   for (const key of document.querySelectorAll("[data-only]")) {
