@@ -1,32 +1,36 @@
 """A fitted estimator in one `.safetensors` file, and back, without executing anything that the file says."""
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import torch
-from pydantic import ValidationError
+import numpy as np
+from torch import Tensor, nn
+from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from . import __version__, domains, variants
 from .core.errors import IsthmusError, ModelFileError
-from .estimator.base import Estimator, _json_like
+from .estimator.base import Estimator
 from .estimator.inference import chosen_device
-from .estimator.options import SharedOptions
 from .estimator.public import public_class
-from .files.tensor_file import read_tensors, write_tensors
+from .files.tensor_file import first_line, read_tensors, write_tensors
 
 FORMAT = 1
 
 
 def save(estimator: Estimator, path: str | Path) -> None:
-    """Write schema, preprocessing, weights, fitted prior, threshold and training facts; the file appears whole or not at
-    all."""
-    options = _json_like(estimator.get_params(deep=False))
-    options["random_state"] = estimator._seed
+    """Write schema, preprocessing, weights, fitted prior, threshold and training facts to one file.
+
+    The file appears whole or not at all. Raises DataError if the place cannot be written.
+    """
+    shared, own = estimator._options()
     facts = {
         "format": FORMAT,
         "isthmus": __version__,
         "model": estimator.variant_name,
-        "options": options,
+        "options": shared.model_dump() | own.model_dump() | {"random_state": estimator._seed},
         "latent_dim": estimator.latent_dim_,
         "seed": estimator._seed,
         "domain": {"name": estimator.domain_.name, "schema": estimator.domain_.schema()},
@@ -46,29 +50,38 @@ def load(path: str | Path, *, device: str = "auto") -> Estimator:
     tensors, facts = read_tensors(path)
     if facts.get("format") != FORMAT:
         raise ModelFileError(
-            f"{path}: written in format {facts.get('format')!r}; this isthmus {__version__} reads format {FORMAT}: update it"
+            f"{path}: written in format {facts.get('format')!r}; this isthmus {__version__} reads format {FORMAT}; "
+            "install the isthmus that wrote it"
         )
     try:
         return _revive(tensors, facts, device)
     except IsthmusError as failure:
-        raise ModelFileError(f"{path}: {failure}") from None
-    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError, ValidationError) as failure:
-        raise ModelFileError(f"{path}: what it says does not make a model: {str(failure).splitlines()[0]}") from None
+        raise ModelFileError(f"{path}: {failure}") from failure
+    # The file's description is not to be trusted: whatever it makes the constructors raise is the file's fault.
+    except (
+        ArithmeticError,
+        AssertionError,
+        AttributeError,
+        LookupError,
+        MemoryError,
+        RuntimeError,
+        TypeError,
+        ValueError,
+    ) as failure:
+        raise ModelFileError(f"{path}: what it says does not make a model: {first_line(failure)}") from failure
 
 
-def _revive(tensors: dict[str, torch.Tensor], facts: dict[str, Any], device: str) -> Estimator:
-    import numpy as np
-
+def _revive(tensors: dict[str, Tensor], facts: dict[str, Any], device: str) -> Estimator:
     variants.find(facts["model"])  # a name outside the closed list is refused before anything is built
     options = {name: tuple(value) if isinstance(value, list) else value for name, value in facts["options"].items()}
     estimator = public_class(facts["model"])(**options)
     shared, own = estimator._options()
-    domain = domains.find(facts["domain"]["name"]).from_schema(facts["domain"]["schema"])
-    estimator.domain_ = domain
+    estimator.domain_ = domains.find(facts["domain"]["name"]).from_schema(facts["domain"]["schema"])
     estimator._seed, estimator._state = int(facts["seed"]), None
     estimator.latent_dim_ = int(facts["latent_dim"])
     estimator._device = chosen_device(device)
-    model = estimator.build(domain, shared, estimator.latent_dim_, own, estimator._seed)
+    with _no_larger_than(sum(tensor.numel() for tensor in tensors.values())):
+        model = estimator.build(estimator.domain_, shared, estimator.latent_dim_, own, estimator._seed)
     model.load_state_dict(tensors)
     estimator.model_ = model.to(estimator._device).eval()
     estimator.offset_ = float(facts["offset"])
@@ -79,3 +92,22 @@ def _revive(tensors: dict[str, torch.Tensor], facts: dict[str, Any], device: str
     if facts["size_search"] is not None:
         estimator.size_search_ = facts["size_search"]
     return estimator
+
+
+@contextmanager
+def _no_larger_than(numbers: int) -> Iterator[None]:
+    """Refuse to build a model of more parameters than the file holds numbers, before its memory is touched."""
+    builder, room = threading.get_ident(), [numbers]
+
+    def count(module: nn.Module, name: str, parameter: nn.Parameter | None) -> None:
+        if parameter is None or threading.get_ident() != builder:
+            return
+        room[0] -= parameter.numel()
+        if room[0] < 0:
+            raise ModelFileError(f"it describes a larger model than the {numbers} numbers that it holds")
+
+    hook = register_module_parameter_registration_hook(count)
+    try:
+        yield
+    finally:
+        hook.remove()

@@ -40,14 +40,29 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise ModelFileError(f"{path}: there is no such file") from None
     except OSError as failure:
         raise ModelFileError(f"{path}: cannot be read: {failure.strerror or failure}") from None
-    except (SafetensorError, RuntimeError, ValueError, KeyError, TypeError) as failure:
-        raise ModelFileError(f"{path}: damaged or not a model file: {str(failure).splitlines()[0]}") from None
+    except (SafetensorError, AttributeError, LookupError, MemoryError, RuntimeError, TypeError, ValueError) as failure:
+        raise ModelFileError(f"{path}: damaged or not a model file: {first_line(failure)}") from None
     text = metadata.get("isthmus")
     if text is None:
         raise ModelFileError(f"{path}: a safetensors file, but not one of isthmus")
     if metadata.get("sha256") != _digest(tensors, text):
         raise ModelFileError(f"{path}: damaged: its checksum does not match; use another copy")
-    return tensors, json.loads(text)
+    return tensors, _facts(path, text)
+
+
+def _facts(path: Path, text: str) -> dict[str, Any]:
+    try:
+        facts = json.loads(text)
+    except (ValueError, RecursionError):
+        facts = None
+    if not isinstance(facts, dict):
+        raise ModelFileError(f"{path}: what it says is not a JSON object; use another copy")
+    return facts
+
+
+def first_line(failure: Exception) -> str:
+    """What an exception says, in one line."""
+    return (str(failure).splitlines() or [type(failure).__name__])[0]
 
 
 def _check_header(path: Path) -> None:

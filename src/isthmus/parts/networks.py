@@ -39,7 +39,7 @@ class Encoder(nn.Module):
         self.network = network
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.network(self.features(x))
+        return full_precision(self.network(self.features(x)))
 
 
 class Decoder(nn.Module):
@@ -51,7 +51,12 @@ class Decoder(nn.Module):
         self.head = head
 
     def forward(self, z: Tensor) -> Likelihood:
-        return self.head(self.network(z))
+        return self.head(full_precision(self.network(z)))
+
+
+def full_precision(outputs: Tensor) -> Tensor:
+    """What a network computed in half precision, as float32: densities and their differences need the digits."""
+    return outputs.float() if outputs.dtype in (torch.bfloat16, torch.float16) else outputs
 
 
 class Residual(nn.Module):
@@ -68,8 +73,8 @@ class Residual(nn.Module):
 class Perceptron(nn.Sequential):
     """g(W … f(W x + b) … + b): dense layers with an activation between them.
 
-    With `normalise`, each hidden layer is followed by layer normalisation; with `residual`, a layer whose input and output
-    have one width adds its input to its output. No widths means one linear map.
+    With `normalise`, each hidden layer is followed by layer normalisation; with `residual`, a layer whose input and
+    output have one width adds its input to its output. No widths means one linear map.
     """
 
     def __init__(
@@ -104,7 +109,7 @@ def _halvings(height: int, width: int, widths: Sequence[int]) -> list[tuple[int,
 
 
 class ConvolutionalEncoder(nn.Sequential):
-    """Images (rows, channels · height · width) → outputs: stride-2 convolutions, group normalisation, one dense layer."""
+    """Images (rows, channels · height · width) → outputs: stride-2 convolutions, group normalisation, a dense layer."""
 
     def __init__(
         self, channels: int, height: int, width: int, widths: Sequence[int], outputs: int, activation: str = "relu"
@@ -118,7 +123,7 @@ class ConvolutionalEncoder(nn.Sequential):
 
 
 class ConvolutionalDecoder(nn.Module):
-    """Codes (..., latent_dim) → maps (..., maps · height · width): one dense layer, then stride-2 transposed convolutions."""
+    """Codes (..., latent_dim) → maps (..., maps · height · width): a dense layer, stride-2 transposed convolutions."""
 
     def __init__(
         self, latent_dim: int, widths: Sequence[int], maps: int, height: int, width: int, activation: str = "relu"

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from ..core.randomness import Randomness
 from .distributions import Gaussian
+from .distributions.gaussian import HALF_LOG_2PI
 from .divergences import standard_normal_kl
 from .priors import Prior
 
@@ -68,6 +69,10 @@ class GaussianPosterior(Posterior):
 
     def kl_per_unit(self) -> Tensor:
         return standard_normal_kl(self.units)
+
+    def sampled_kl_per_unit(self, z: Tensor) -> Tensor:
+        """log q(z|x) − log N(z; 0, 1) of each unit: for z drawn from q its expectation is `kl_per_unit`."""
+        return self.units.log_prob(z) + 0.5 * z.square() + HALF_LOG_2PI
 
 
 class PointPosterior(Posterior):

@@ -1,11 +1,14 @@
 """p(z): where codes come from when nothing is known about the row. Some priors are fitted to codes after training."""
 
 import math
+import warnings
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.mixture import GaussianMixture as ExpectationMaximisation
 from torch import Tensor, nn
 
 from ..core.randomness import Randomness
@@ -75,8 +78,6 @@ class GaussianMixture(FittedPrior):
 
     def fit(self, codes: Tensor, randomness: Randomness, components: int = 10, limit: int = 20_000) -> None:
         """Fit to codes (rows, latent_dim); fewer components where there are few rows, at most `limit` rows used."""
-        from sklearn.mixture import GaussianMixture as Fitter
-
         draws = randomness.numpy()
         sample = codes.detach().cpu().double().numpy()
         if len(sample) > limit:
@@ -86,19 +87,16 @@ class GaussianMixture(FittedPrior):
         scale = sample.std(0)
         scale = np.where(scale > 0, scale, 1.0)
         centre = sample.mean(0)
-        fitter = Fitter(
+        fitter = ExpectationMaximisation(
             max(1, min(components, affordable)),
-            reg_covar=1e-4,  # in units of each code's own variance: it keeps idle units from making a singular covariance
+            # In units of each code's own variance: it keeps idle units from making a singular covariance.
+            reg_covar=1e-4,
             random_state=int(draws.integers(2**31)),
             max_iter=100,
             tol=1e-2,
         )
         if len(np.unique(sample, axis=0)) == 1:
             sample = np.vstack([sample, sample + 1e-3, sample - 1e-3])  # a single point has no spread to fit
-        import warnings
-
-        from sklearn.exceptions import ConvergenceWarning
-
         with warnings.catch_warnings():
             # Stopping after max_iter leaves a valid, slightly less likely density.
             warnings.simplefilter("ignore", ConvergenceWarning)
@@ -106,7 +104,7 @@ class GaussianMixture(FittedPrior):
         like = {"dtype": codes.dtype, "device": codes.device}
         self.weights = torch.tensor(fitter.weights_, **like)
         self.means = torch.tensor(fitter.means_ * scale + centre, **like)
-        factors = np.linalg.cholesky(fitter.covariances_) * scale[:, None]
+        factors = np.linalg.cholesky(np.asarray(fitter.covariances_)) * scale[:, None]
         self.factors = torch.tensor(factors, **like)
 
     def log_prob(self, z: Tensor) -> Tensor:

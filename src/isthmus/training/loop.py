@@ -17,9 +17,8 @@ from ..variants.base import Variant
 from .checkpoint import Checkpoint
 from .state import Player, TrainingState, nested, players_of, weights_of
 
-EpochRecord = dict[
-    str, Any
-]  # {"epoch", "train": {term: mean}, "validation": {term: mean} | None, "learning_rate", "seconds"}
+# {"epoch", "train": {term: mean}, "validation": {term: mean} | None, "learning_rate", "seconds"}
+EpochRecord = dict[str, Any]
 Draw = Callable[[Tensor, Randomness], Tensor]
 
 # After this many restarts from the last good state, each at half the rate, a run is given up.
@@ -112,8 +111,9 @@ class _Run:
     def finished(self) -> bool:
         if self.epoch >= self.plan.epochs:
             return True
-        patience = self.plan.patience
-        return self.validation is not None and patience is not None and self.epoch - self.best_epoch >= patience
+        if self.validation is None or self.plan.patience is None:
+            return False
+        return self.epoch - max(self.best_epoch, self.variant.warmup_length) >= self.plan.patience
 
 
 def train(
@@ -128,12 +128,14 @@ def train(
 ) -> Outcome:
     """Minimise `variant.terms` over rows `x` (on the variant's device) and leave the best weights in the variant.
 
-    With validation rows, the best weights are those of the epoch with the least validation loss, and training stops after
-    `plan.patience` epochs without a new best; without, they are the last. Ctrl-C ends training and keeps the best so far.
+    With validation rows, the best weights are those of the epoch with the least validation loss, and training stops
+    after `plan.patience` epochs without a new best (a variant's warm-up not counted); without, they are the last.
+    Ctrl-C ends training and keeps the best so far; before the end of the first epoch there is none, and it is raised.
     A run restored from `start` or from the checkpoint goes on bit for bit as the uninterrupted one would: every random
     number depends on (seed, epoch) only.
     Raises DivergenceError when the loss stays non-finite through every restart.
     """
+    variant.epochs = plan.epochs
     run = _Run(variant, x, validation, plan, draw, players_of(variant, plan.learning_rate))
     start = (checkpoint.load() if checkpoint is not None else None) or start
     if start is not None:
@@ -144,7 +146,7 @@ def train(
     try:
         while not run.finished:
             record = _epoch(run)
-            if not _is_finite(record):
+            if not _is_finite(run, record):
                 _recover(run, good)
                 continue
             _note_best(run, record)
@@ -156,8 +158,10 @@ def train(
                 checkpoint.save(good)
                 last_saved = time.perf_counter()
     except KeyboardInterrupt:
-        interrupted = True
         run.restore(good)
+        if not run.history:
+            raise
+        interrupted = True
         if checkpoint is not None:
             checkpoint.save(good)
     if run.best_weights:
@@ -187,18 +191,24 @@ def _epoch(run: _Run) -> EpochRecord:
         for owner, terms, player in zip(("", "opponent ")[: len(run.players)], _losses(run), run.players, strict=True):
             with _precision(run):
                 values = terms(batch, randomness)
-            loss = values.loss
-            player.step(loss, rate)
-            for name, value in (values | {"loss": loss.expand(batch_size)}).items():
+            player.step(values.loss, rate)
+            for name, value in values.items():
                 sums[owner + name] = sums.get(owner + name, 0.0) + value.detach().sum()
     run.epoch += 1
     return {
         "epoch": run.epoch,
-        "train": {name: float(value) / (steps * batch_size) for name, value in sums.items()},
+        "train": _with_losses({name: float(value) / (steps * batch_size) for name, value in sums.items()}),
         "validation": validate(run.variant, run.validation, run.draw, run.plan.seed),
         "learning_rate": run.plan.learning_rate * run.plan.rate(run.epoch - 1) * run.slowing,
         "seconds": time.perf_counter() - began,
     }
+
+
+def _with_losses(means: dict[str, float]) -> dict[str, float]:
+    """The means of terms, with their sum as "loss"; those of an opponent, with theirs as "opponent loss"."""
+    opponent = {name: mean for name, mean in means.items() if name.startswith("opponent ")}
+    loss = sum(mean for name, mean in means.items() if name not in opponent)
+    return means | {"loss": loss} | ({"opponent loss": sum(opponent.values())} if opponent else {})
 
 
 def _losses(run: _Run) -> list[Callable[[Tensor, Randomness], Terms]]:
@@ -222,12 +232,13 @@ def validate(variant: Variant, x: Tensor | None, draw: Draw, seed: int) -> dict[
         for name, value in variant.terms(draw(batch, randomness), randomness).items():
             sums[name] = sums.get(name, 0.0) + value.sum()
     means = {name: float(value / len(x)) for name, value in sums.items()}
-    return means | {"loss": sum(means.values())}
+    return _with_losses(means)
 
 
-def _is_finite(record: EpochRecord) -> bool:
-    losses = [record["train"]["loss"]] + ([record["validation"]["loss"]] if record["validation"] else [])
-    return all(math.isfinite(loss) for loss in losses)
+def _is_finite(run: _Run, record: EpochRecord) -> bool:
+    means = [*record["train"].values(), *(record["validation"] or {}).values()]
+    # A finite loss may have a gradient that is not; without validation rows only the weights would show it.
+    return all(math.isfinite(mean) for mean in means) and all(player.is_finite() for player in run.players)
 
 
 def _recover(run: _Run, good: TrainingState) -> None:

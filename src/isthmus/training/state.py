@@ -39,6 +39,10 @@ class Player:
             group["lr"] = self.learning_rate * rate
         self.optimiser.step()
 
+    def is_finite(self) -> bool:
+        """Whether every parameter is a number; waits for the device."""
+        return bool(torch.nn.utils.get_total_norm(self.parameters).isfinite())
+
     def _clip(self) -> None:
         """Scale gradients to at most CLIP_FACTOR times the running mean of their norm; nothing waits for the device.
 
@@ -48,7 +52,8 @@ class Player:
         norm = torch.nn.utils.get_total_norm(gradients)
         usual = torch.where(self.usual_norm == 0, norm, self.usual_norm)
         limit = CLIP_FACTOR * usual
-        torch._foreach_mul_(gradients, (limit / norm.clamp(min=1e-12)).clamp(max=1.0))
+        scale = (limit / norm.clamp(min=1e-12)).clamp(max=1.0)
+        torch._foreach_mul_(gradients, scale)  # pyright: ignore[reportPrivateImportUsage] - as in torch.nn.utils
         self.usual_norm.copy_(torch.lerp(usual, torch.minimum(norm, limit), 0.05))
 
     def tensors(self) -> dict[str, Tensor]:

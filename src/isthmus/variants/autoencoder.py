@@ -56,6 +56,6 @@ class Autoencoder(Variant[AutoencoderOptions]):
         if options.contraction > 0:
             # ‖J‖² of the encoder's Jacobian J is the mean of ‖J v‖² over directions v ~ N(0, 1): one direction a step.
             direction = randomness.normal(*features.shape)
-            _, slope = torch.func.jvp(self.encoder.network, (features,), (direction,))
+            slope = torch.func.jvp(self.encoder.network, (features,), (direction,))[1]
             terms["contraction"] = options.contraction * slope.square().sum(-1)
         return terms

@@ -16,6 +16,7 @@ from ..parts.likelihood import Likelihood
 from ..parts.networks import Encoder
 from ..parts.posteriors import GaussianPosterior, Posterior
 from ..parts.priors import Prior, StandardNormal
+from ..parts.schedules import linear_warmup
 
 
 class VariantOptions(Options):
@@ -59,7 +60,11 @@ class Variant(nn.Module, ABC, Generic[OptionsType]):
     # A second network with a loss of its own (adversarial models); its parameters are the opponent's, not the model's.
     opponent: nn.Module | None
 
+    # Epochs over which the variant's own options still change its loss; training does not lose patience before.
+    warmup_epochs: float = 0.0
+    # Training writes here how many epochs have passed, as a fraction, and how many there are to be.
     epoch: Tensor
+    epochs: float = math.inf
 
     def __init__(self, networks: Networks, latent_dim: int, options: OptionsType):
         super().__init__()
@@ -68,7 +73,6 @@ class Variant(nn.Module, ABC, Generic[OptionsType]):
         self.options = options
         self.encoder = networks.encoder(latent_dim * self.outputs_per_unit)
         self.decoder = self.build_decoder(networks)
-        # Training writes here how many epochs have passed, as a fraction, for schedules inside a loss.
         self.register_buffer("epoch", torch.zeros(()), persistent=False)
 
     def build_decoder(self, networks: Networks) -> nn.Module:
@@ -108,6 +112,17 @@ class Variant(nn.Module, ABC, Generic[OptionsType]):
         z = posterior.sample(randomness, draws, shared)
         log_weights = self.likelihood(z).log_prob(x) + posterior.log_ratio(self.prior(), z)  # (draws, rows)
         return log_weights.logsumexp(0) - math.log(draws)
+
+    @property
+    def warmup_length(self) -> float:
+        """Epochs until the warm-up is over: at most half of the training, so that the rest sees the whole loss."""
+        return min(self.warmup_epochs, self.epochs / 2)
+
+    def warmed_up(self) -> Tensor | float:
+        """The share of its weight that a term under warm-up has by now; outside training always 1."""
+        if not self.training or self.warmup_epochs == 0:
+            return 1.0
+        return linear_warmup(self.epoch, self.warmup_length)
 
     def own_parameters(self) -> list[nn.Parameter]:
         """Parameters that `terms` trains."""

@@ -3,8 +3,8 @@
 from typing import ClassVar
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+from torch.nn.functional import softplus
 
 from ..core.options import option
 from ..core.randomness import Randomness
@@ -24,6 +24,8 @@ class FactorVAE(GaussianVariant[FactorVAEOptions]):
     paper: ClassVar[str] = "Kim & Mnih (2018), https://arxiv.org/abs/1802.05983, Eq. 2 and 3"
     Options = FactorVAEOptions
     reduces_to = Reduction("vae", when={"gamma": 0.0})
+
+    opponent: Perceptron
 
     def __init__(self, networks: Networks, latent_dim: int, options: FactorVAEOptions):
         super().__init__(networks, latent_dim, options)
@@ -45,6 +47,6 @@ class FactorVAE(GaussianVariant[FactorVAEOptions]):
         # Shuffling each unit among the rows gives draws from Π q(z_j).
         shuffled = torch.stack([unit[randomness.permutation(len(z))] for unit in z.unbind(-1)], dim=-1)
         return Terms(
-            joint=F.softplus(-self.opponent(z)).squeeze(-1),
-            shuffled=F.softplus(self.opponent(shuffled)).squeeze(-1),
+            joint=softplus(-self.opponent(z)).squeeze(-1),
+            shuffled=softplus(self.opponent(shuffled)).squeeze(-1),
         )

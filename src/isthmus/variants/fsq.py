@@ -1,4 +1,4 @@
-"""Finite scalar quantisation: each latent unit takes one of a few levels, and a prior over levels is fitted afterwards."""
+"""Finite scalar quantisation: each latent unit takes one of a few levels; a prior over levels is fitted afterwards."""
 
 from collections.abc import Iterator
 from typing import ClassVar

@@ -9,6 +9,7 @@ from ..core.options import option
 from ..core.randomness import Randomness
 from ..core.terms import Terms
 from ..parts.distributions import Gaussian
+from ..parts.divergences import gaussian_kl
 from ..parts.likelihood import Likelihood
 from ..parts.networks import Perceptron
 from ..parts.posteriors import GaussianPosterior, Posterior, noise_like
@@ -18,6 +19,7 @@ from .base import Networks, Variant, VariantOptions
 
 class LadderVAEOptions(VariantOptions):
     beta: float = option(1.0, "weight on the KL term; 1 gives the evidence lower bound", low=0)
+    warmup: float = option(100.0, "epochs over which the KL term's weight rises from 0, at most half of all", low=0)
     width: int = option(64, "hidden units between the two layers of latents", low=1)
 
 
@@ -36,6 +38,8 @@ class LadderVAE(Variant[LadderVAEOptions]):
         self.upper = max(1, latent_dim // 3)
         self.lower = latent_dim - self.upper
         super().__init__(networks, latent_dim, options)
+        # Without a warm-up the upper layer, and often part of the lower, falls silent and stays so.
+        self.warmup_epochs = options.warmup
         self.climb = Perceptron(2 * latent_dim, (options.width,), 2 * self.upper)
         self.descend = Perceptron(self.upper, (options.width,), 2 * self.lower)
 
@@ -62,7 +66,7 @@ class LadderVAE(Variant[LadderVAEOptions]):
         z = posterior.sample(randomness)
         return Terms(
             reconstruction=-self.likelihood(z).log_prob(x),
-            kl=-self.options.beta * posterior.log_ratio(self.prior(), z),
+            kl=self.options.beta * self.warmed_up() * posterior.kl(z),
         )
 
 
@@ -104,6 +108,12 @@ class LadderPosterior(Posterior):
         lower = self.lower(upper)
         noise = noise_like(self.evidence.mean, randomness, draws, shared)
         return torch.cat([lower.mean + lower.log_scale.exp() * noise, upper], dim=-1)
+
+    def kl(self, z: Tensor) -> Tensor:
+        """KL(q ‖ p) in nats, shape (rows,): the upper layer's plus the lower's given the drawn z₂, both closed forms."""
+        upper = z[..., self.ladder.lower :]
+        lower = gaussian_kl(self.lower(upper), self.ladder.expected_lower(upper))
+        return lower.sum(-1) + self.upper.kl_per_unit().sum(-1)
 
     def log_prob(self, z: Tensor) -> Tensor:
         lower, upper = z.split([self.ladder.lower, self.ladder.upper], dim=-1)

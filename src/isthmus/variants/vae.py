@@ -8,14 +8,14 @@ from ..core.options import option
 from ..core.randomness import Randomness
 from ..core.terms import Terms
 from ..parts.posteriors import GaussianPosterior
-from ..parts.schedules import free_bits, linear_warmup
-from .base import GaussianVariant, VariantOptions
+from ..parts.schedules import free_bits
+from .base import GaussianVariant, Networks, VariantOptions
 
 
 class VAEOptions(VariantOptions):
     beta: float = option(1.0, "weight on the KL term; 1 gives the evidence lower bound", low=0)
     free_bits: float = option(0.0, "nats each latent unit may carry before its KL is charged", low=0)
-    warmup: float = option(0.0, "epochs over which the KL term's weight rises from 0", low=0)
+    warmup: float = option(0.0, "epochs over which the KL term's weight rises from 0, at most half of all", low=0)
     kl: Literal["closed form", "sampled"] = option("closed form", "how the KL term is found")
 
 
@@ -29,25 +29,20 @@ class VAE(GaussianVariant[VAEOptions]):
     )
     Options = VAEOptions
 
+    def __init__(self, networks: Networks, latent_dim: int, options: VAEOptions):
+        super().__init__(networks, latent_dim, options)
+        self.warmup_epochs = options.warmup
+
     def terms(self, x: Tensor, randomness: Randomness) -> Terms:
         posterior = self.posterior(x)
         z = posterior.sample(randomness)
         return Terms(
             reconstruction=-self.likelihood(z).log_prob(x),
-            kl=self.kl_weight() * self.kl(posterior, z),
+            kl=self.options.beta * self.warmed_up() * self.kl(posterior, z),
         )
 
     def kl(self, posterior: GaussianPosterior, z: Tensor) -> Tensor:
         """KL(q(z|x) ‖ p(z)) in nats, shape (rows,)."""
-        if self.options.kl == "sampled":
-            return -posterior.log_ratio(self.prior(), z)
-        per_unit = posterior.kl_per_unit()
-        if self.options.free_bits > 0:
-            per_unit = free_bits(per_unit, self.options.free_bits)
-        return per_unit.sum(-1)
-
-    def kl_weight(self) -> Tensor | float:
-        """β, reached by a linear warm-up; validation always sees the whole β."""
-        if self.training and self.options.warmup > 0:
-            return self.options.beta * linear_warmup(self.epoch, self.options.warmup)
-        return self.options.beta
+        sampled = self.options.kl == "sampled"
+        per_unit = posterior.sampled_kl_per_unit(z) if sampled else posterior.kl_per_unit()
+        return free_bits(per_unit, self.options.free_bits).sum(-1)
