@@ -1,13 +1,21 @@
 """Rows through a network in batches of one size.
 
-A matrix product's rounding depends on the number of rows in it. Every batch here has the same number, short ones filled up,
-so that a row's result does not depend on how many rows came with it, nor on their order.
+A matrix product's rounding depends on the number of rows in it. Every batch here has the same number, short ones filled
+up, so that a row's result does not depend on how many rows came with it, nor on their order.
 """
 
 from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
+
+from ..core.errors import OptionError
+
+# Rows in one inference batch; scoring holds several draws of each row at once.
+BATCH = 512
+SCORING_BATCH = 128
+# Numbers as models see them are near 1. A row this far out is an outlier beyond doubt, and its square is still finite.
+FARTHEST = 1e12
 
 
 def batches(x: Tensor, size: int) -> Iterator[tuple[Tensor, int]]:
@@ -25,12 +33,18 @@ def in_batches(function: Callable[[Tensor], Tensor], x: Tensor, size: int, devic
 
 
 def as_input(x: Tensor) -> Tensor:
-    """Exact tensors as models take them: floats in single precision, the images' integers as they are."""
-    return x.float() if x.is_floating_point() else x
+    """Exact tensors as models take them: floats in single precision and within its reach, integers as they are."""
+    return x.clamp(-FARTHEST, FARTHEST).float() if x.is_floating_point() else x
 
 
 def chosen_device(name: str) -> torch.device:
-    """The device of this name; "auto" is a GPU where there is one."""
+    """The device of this name; "auto" is a GPU where there is one. Raises OptionError if it cannot be used."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return torch.device(name)
+    try:
+        device = torch.device(name)
+        torch.ones(1, device=device).item()
+    except (RuntimeError, AssertionError, NotImplementedError) as failure:
+        reason = str(failure).strip().splitlines()[0]
+        raise OptionError(f"device={name!r} cannot be used: {reason}; leave it at 'auto', or give 'cpu'") from None
+    return device

@@ -3,7 +3,8 @@
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BeforeValidator, PositiveInt
+from pydantic import AfterValidator, BeforeValidator, PositiveInt
+from pydantic_core import PydanticCustomError
 
 from ..core.options import Options, option
 
@@ -15,13 +16,20 @@ def _plain(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
+def _seed(value: Any) -> Any:
+    """What scikit-learn's estimators take as `random_state`."""
+    if value is None or isinstance(value, int | np.integer | np.random.RandomState | np.random.Generator):
+        return value
+    raise PydanticCustomError("random_state", "Input should be an integer, a NumPy generator or None")
+
+
 Widths = Annotated[Literal["auto"] | tuple[PositiveInt, ...], BeforeValidator(_plain)]
 Count = Annotated[PositiveInt, BeforeValidator(_plain)]
 Number = Annotated[float, BeforeValidator(_plain)]
 
 
 class SharedOptions(Options):
-    latent_dim: Count | Literal["auto"] = option(16, "latent units; 'auto' picks a number from the data")
+    latent_dim: Count | Literal["auto"] = option(8, "latent units; 'auto' picks a number from the data")
     hidden: Widths = option("auto", "widths of the hidden layers, such as (400,); the decoder mirrors the encoder")
     network: Literal["auto", "dense", "convolutional"] = option("auto", "kind of network; convolutional is for images")
     activation: Literal["relu", "silu", "gelu", "tanh"] = option("relu", "function between layers")
@@ -36,5 +44,5 @@ class SharedOptions(Options):
     contamination: Number = option(0.05, "share of the fitted rows that predict() calls outliers", above=0, high=0.5)
     device: str = option("auto", "'cpu', 'cuda', or the fastest there is")
     precision: Literal["float32", "bfloat16"] = option("float32", "arithmetic of the networks while training")
-    random_state: Any = option(None, "seed, for the same result every time")
+    random_state: Annotated[Any, AfterValidator(_seed)] = option(None, "seed, for the same result every time")
     verbose: Annotated[int, BeforeValidator(_plain)] = option(0, "1 shows progress", low=0)

@@ -1,4 +1,4 @@
-"""Public classes, made from what variants declare: `isthmus.VAE` is the `VAE` of `variants/vae.py` with the shared options."""
+"""Public classes, made from what variants declare: `isthmus.VAE` is `variants/vae.py` with the shared options."""
 
 import inspect
 from functools import cache
@@ -40,7 +40,10 @@ def public_class(variant_name: str) -> type[Estimator]:
     )
 
     def __init__(self: Estimator, *given: Any, **named: Any) -> None:  # noqa: N807
-        bound = signature.bind(self, *given, **named)
+        try:
+            bound = signature.bind(self, *given, **named)
+        except TypeError as failure:
+            raise TypeError(f"{variant.__name__}(): {failure}") from None
         bound.apply_defaults()
         for name in fields:
             setattr(self, name, bound.arguments[name])

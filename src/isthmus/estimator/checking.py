@@ -1,0 +1,158 @@
+"""What rows and codes must be before a model sees them; whatever is wrong is said in terms of the user's own data."""
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+from sklearn.utils.validation import validate_data
+from torch import Tensor
+
+from .. import domains
+from ..core.errors import DataError, OptionError
+from ..domains.base import Domain, Rows
+from ..variants.base import Variant
+from .options import SharedOptions
+
+
+def checked_rows(estimator: Any, X: Rows, reset: bool) -> Rows:
+    """Rows that a domain can take. With `reset` their width and names are learnt, without it they are compared.
+
+    Raises DataError naming the place: no rows, a cell that is not a finite number, other columns than were fitted.
+    """
+    if isinstance(X, np.ndarray) and X.ndim in (3, 4):
+        return _checked_images(estimator, X, reset)
+    if not isinstance(X, np.ndarray) and domains.find("table").accepts(X):
+        return _checked_frame(estimator, X, reset)
+    return _checked_array(estimator, X, reset)
+
+
+def fitted_domain(rows: Rows, shared: SharedOptions) -> Domain:
+    """The domain that the options ask for, fitted to these rows."""
+    kind = domains.choose(rows) if shared.data == "auto" else domains.find(shared.data)
+    if not kind.accepts(rows):
+        raise DataError(f"data='{kind.name}' does not suit {_described(rows)}; leave it at data='auto'")
+    if shared.likelihood not in ("auto", *kind.likelihoods):
+        known = ", ".join(kind.likelihoods)
+        raise OptionError(f"likelihood={shared.likelihood!r}: for {kind.name} data it is 'auto' or one of {known}")
+    if len(rows) < 2:
+        raise DataError("1 sample (one row) is too few to learn from; give at least 2 rows")
+    return kind.fit(rows, shared.likelihood)
+
+
+def check_fits_domain(rows: Rows, domain: Domain) -> None:
+    """Refuse images where a table was fitted, and the other way round."""
+    if not domain.accepts(rows):
+        raise DataError(f"the model was fitted to {domain.name} data; {_described(rows)} cannot be that")
+
+
+def check_latent_dim(latent_dim: int, variant: type[Variant], rows: int | None = None) -> None:
+    """Refuse sizes that the variant cannot have, or that are more than `rows` can teach."""
+    least = variant.least_latent_dim
+    if latent_dim < least:
+        raise OptionError(f"latent_dim={latent_dim}: {variant.title} needs at least {least}")
+    if rows is not None and rows < latent_dim:
+        raise DataError(
+            f"{rows} rows to learn from are too few for {latent_dim} latent units; "
+            f"give more rows, or latent_dim={max(least, rows // 2)} or less"
+        )
+
+
+def checked_codes(codes: Any, latent_dim: int) -> Tensor:
+    """Codes as a float32 tensor (rows, latent_dim)."""
+    try:
+        array = np.asarray(codes, dtype=np.float32)
+    except (TypeError, ValueError) as failure:
+        raise DataError(f"codes should be numbers: {_one_line(failure)}") from None
+    if array.ndim != 2 or array.shape[1] != latent_dim:
+        raise DataError(f"codes should have shape (rows, {latent_dim}); these have shape {array.shape}")
+    _check_count(len(array))
+    if not np.isfinite(array).all():
+        row, unit = np.argwhere(~np.isfinite(array))[0]
+        raise DataError(f"codes, row {row}, unit {unit}: the value is NaN or infinity")
+    return torch.tensor(array)
+
+
+def _checked_images(estimator: Any, X: np.ndarray, reset: bool) -> np.ndarray:
+    _check_count(len(X))
+    if reset:
+        estimator.n_features_in_ = int(np.prod(X.shape[1:]))
+        if hasattr(estimator, "feature_names_in_"):
+            del estimator.feature_names_in_
+    return X
+
+
+def _checked_frame(estimator: Any, X: Rows, reset: bool) -> Rows:
+    _check_count(len(X))
+    # Arrow tables are what files become: the domain picks their columns by name, in any order. DataFrames obey
+    # scikit-learn's rule, the same names in the same order, in its wording, which its own checks ask for to the letter.
+    if reset or not isinstance(X, pa.Table):
+        try:
+            validate_data(estimator, X, reset=reset, skip_check_array=True)
+        except (TypeError, ValueError) as failure:
+            raise DataError(str(failure)) from None
+    return X
+
+
+def _checked_array(estimator: Any, X: Any, reset: bool) -> np.ndarray:
+    try:
+        rows: Any = validate_data(
+            estimator,
+            X,
+            reset=reset,
+            dtype="numeric",
+            ensure_all_finite=False,  # said better below
+            ensure_min_samples=2 if reset else 1,
+        )
+    except ValueError as failure:
+        raise DataError(_text_place(X) or _one_line(failure)) from None
+    _check_finite(rows)
+    return rows
+
+
+def _check_count(rows: int) -> None:
+    if rows == 0:
+        raise DataError("there are no rows (0 samples); give at least one")
+
+
+def _check_finite(rows: np.ndarray) -> None:
+    if rows.dtype.kind != "f" or np.isfinite(rows).all():
+        return
+    row, column = np.argwhere(~np.isfinite(rows))[0]
+    if np.isnan(rows[row, column]):
+        raise DataError(
+            f"row {row}, column {column}: the value is NaN; fill it in, "
+            "or give a DataFrame, whose missing cells are modelled"
+        )
+    raise DataError(f"row {row}, column {column}: the value is infinity; mend or remove it")
+
+
+def _text_place(X: Any) -> str | None:
+    """Where a 2-D array holds text that is no number, if it does."""
+    cells = np.asarray(X)
+    if cells.ndim != 2 or cells.dtype.kind not in "OUS":
+        return None
+    for (row, column), cell in np.ndenumerate(cells):
+        if isinstance(cell, str | bytes) and not _reads_as_number(cell):
+            return (
+                f"row {row}, column {column}: the text {str(cell)!r} stands in an array of numbers; "
+                "mend it, or give a DataFrame, whose columns of text are modelled as categories"
+            )
+    return None
+
+
+def _reads_as_number(text: str | bytes) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _described(rows: Rows) -> str:
+    shape = "×".join(str(size) for size in rows.shape)
+    return f"an array of shape {shape}" if isinstance(rows, np.ndarray) else f"a {type(rows).__name__} of {shape}"
+
+
+def _one_line(failure: Exception) -> str:
+    return " ".join(str(failure).split())
