@@ -1,6 +1,6 @@
-"""What each latent unit stands for: what changes in the rows when it alone is turned.
+"""What a fitted model says about itself: what each latent unit stands for, and which columns make a row unusual.
 
-All functions take a fitted estimator and codes (rows, latent_dim): those of real rows (`transform`), or `prior_codes`.
+Functions about units take an estimator and codes (rows, latent_dim): those of rows (`transform`), or `prior_codes`.
 They return plain facts, in the shapes that docs/facts.md gives for `pictures.traversals[name]` and `latent.carries`.
 """
 
@@ -17,7 +17,7 @@ from .domains.table import Table
 from .domains.table.columns import BooleanColumn, CategoryColumn, Column, EmptyColumn
 from .domains.table.frames import to_arrow
 from .estimator.base import BATCH, Estimator
-from .estimator.inference import in_batches
+from .estimator.inference import as_input, in_batches
 
 # A walk goes from the lower to the upper of these quantiles of a unit's codes: as far as real rows go, outliers apart.
 WALKED = (0.02, 0.98)
@@ -28,12 +28,14 @@ MOST_EFFECT_ROWS = 128
 MOST_CATEGORIES = 16
 # A unit or a column whose effect is below this share of the largest is not worth a reader's time.
 LEAST_SHARE = 0.05
+# Generated rows that say what is usual for a column.
+USUAL_ROWS = 1_024
 
 SECONDS_PER_YEAR = 365.2425 * 86_400
 
 
 def prior_codes(estimator: Estimator, rows: int = 1_000, seed: int = 0) -> np.ndarray:
-    """Codes drawn from the model's prior, shape (rows, latent_dim): they stand in for real rows where none are given."""
+    """Codes drawn from the model's prior, shape (rows, latent_dim); they stand in for rows where none are given."""
     randomness = Randomness(seed, "explain", device=estimator._device)
     with torch.no_grad():
         return estimator.model_.prior().sample(rows, randomness).cpu().numpy()
@@ -84,7 +86,7 @@ def traversals(estimator: Estimator, codes: np.ndarray, *, steps: int = 9, most_
     real rows. Units that change most come first; those that change nothing are left out. The result is
     {kind "image", units [{unit, label, positions, frames}]} with frames as PNG in base64, or
     {kind "table", units [{unit, label, positions, columns [{name, values, of, in}]}]}. For numbers `values` are in the
-    column's own units, or in those that `in` names: dates are in years, durations and times in seconds. For other columns
+    column's own units, or in those that `in` names: dates in years, durations and times in seconds. For other columns
     they are the probability of the value `of`: the commonest category, or True.
     """
     codes = np.asarray(codes, np.float32)
@@ -104,6 +106,32 @@ def traversals(estimator: Estimator, codes: np.ndarray, *, steps: int = 9, most_
             }
         )
     return {"kind": estimator.domain_.name, "units": units}
+
+
+def heat_maps(estimator: Estimator, effect: np.ndarray) -> list[str]:
+    """For images: where each unit's effect (units, pixels) is, white where it is strongest of all, as PNG in base64."""
+    domain = estimator.domain_
+    scale = effect.max() or 1.0
+    intensities = torch.from_numpy(effect / scale).to(torch.float32)
+    return domain.pictures(domain.from_features(intensities))
+
+
+def excess_surprise(estimator: Estimator, x: Tensor) -> np.ndarray:
+    """How much less likely each cell is than its column usually is, in nats, shape (rows, columns).
+
+    A cell's log-probability is that under p(x | the row's own code). What is usual for a column is the median of that
+    over rows that the model itself generates, so a row's numbers depend on the row alone. Missing cells have 0.
+    """
+    generated = estimator.sample_tensors(USUAL_ROWS, estimator._seed)
+    usual = np.median(_log_prob_per_column(estimator, generated), axis=0)
+    return np.where(np.isnan(estimator.domain_.matrix(x)), 0.0, usual - _log_prob_per_column(estimator, x))
+
+
+def _log_prob_per_column(estimator: Estimator, x: Tensor) -> np.ndarray:
+    def log_prob(batch: Tensor) -> Tensor:
+        return estimator.model_.likelihood(estimator.model_.posterior(batch).mean).log_prob_per_feature(batch)
+
+    return in_batches(log_prob, as_input(x), BATCH, estimator._device).double().numpy()
 
 
 # Which units, and where they go.

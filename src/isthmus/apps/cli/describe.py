@@ -1,0 +1,145 @@
+"""`isthmus info` and `isthmus models`: what a model file holds, and what models there are."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from . import arguments
+from .screen import number, print_table
+
+
+def info(model: arguments.Model, as_json: arguments.Json = False) -> None:
+    """Show what a model file holds.
+
+    The model with its paper and options, the columns, the rows it was trained on, the loss, the size of the file.
+    """
+    from ...saving import load
+
+    facts = _model_facts(load(model), Path(model))
+    if as_json:
+        print(json.dumps(facts, ensure_ascii=False, allow_nan=False, indent=2))
+        return
+    print(f"{facts['title']} with {facts['latent_dim']} latent units\n{facts['paper']}\n")
+    for name, value in _lines(facts):
+        print(f"{name + ':':<17}{value}")
+    print()
+    print_table(["option", "value"], [[name, _text(value)] for name, value in facts["options"].items()], left=2)
+    if facts["columns"]:
+        print()
+        print_table(["column", "kind"], [[column["name"], column["kind"]] for column in facts["columns"]], left=2)
+
+
+def _model_facts(estimator: Any, path: Path) -> dict[str, Any]:
+    variant, training, history = estimator.variant(), estimator.training_, estimator.history_
+    best = history[training["best_epoch"] - 1] if history else None
+    described = estimator.domain_.describe()
+    return {
+        "file": str(path),
+        "bytes": path.stat().st_size,
+        "model": estimator.variant_name,
+        "title": variant.title,
+        "paper": variant.paper,
+        "latent_dim": estimator.latent_dim_,
+        "options": estimator.get_params(deep=False),
+        "domain": estimator.domain_.name,
+        "shape": described["shape"],
+        "columns": described["columns"],
+        "training": training,
+        "loss": best and {part: best[part] for part in ("train", "validation")},
+        "threshold": estimator.offset_,
+    }
+
+
+def _lines(facts: dict[str, Any]) -> list[list[str]]:
+    """The facts that are single values, as a person reads them."""
+    training, loss = facts["training"], facts["loss"]
+    lines = [
+        ["rows", f"{facts['domain']}, {facts['shape']}; {training['rows']:,} trained on"],
+        ["epochs", f"{training['epochs']}, best {training['best_epoch']}" + ", interrupted" * training["interrupted"]],
+        ["training", f"{training['seconds']:.1f} s, {training['parameters']:,} parameters"],
+        ["file", f"{facts['bytes']:,} bytes"],
+        ["outliers", f"rows that score below {facts['threshold']:.4g} nats"],
+    ]
+    for part, terms in (loss or {}).items():
+        if terms:
+            named = ", ".join(f"{name} {number(value, 2)}" for name, value in terms.items() if name != "loss")
+            lines.append([f"{part} loss", f"{number(terms['loss'], 2)} nats per row ({named})"])
+    return lines
+
+
+def models(as_json: arguments.Json = False) -> None:
+    """List the models, with papers and options.
+
+    With --json the options of each model come as a JSON schema: types, defaults, bounds.
+    """
+    from ... import variants
+
+    if as_json:
+        facts = {"models": [_declaration(name) for name in variants.names()]}
+        print(json.dumps(facts, ensure_ascii=False, allow_nan=False, indent=2))
+        return
+    from ...estimator.options import SharedOptions
+
+    for name in variants.names():
+        facts = _declaration(name)
+        print(f"{name}: {facts['title']}\n  {facts['summary']}\n  {facts['paper']}")
+        own = variants.find(name).Options.declared()
+        _show_options({option: facts["options"]["properties"][option] for option in own})
+        print()
+    print("Options that every model has:")
+    _show_options(SharedOptions.model_json_schema()["properties"])
+
+
+def _declaration(name: str) -> dict[str, Any]:
+    """What a variant declares of itself: the same that its constructor checks."""
+    from ... import variants
+    from ...estimator.options import SharedOptions
+    from ...estimator.public import declared_options
+
+    variant = variants.find(name)
+    properties = variant.Options.model_json_schema().get("properties", {})
+    properties |= SharedOptions.model_json_schema()["properties"]
+    return {
+        "name": name,
+        "class": variant.__name__,
+        "title": variant.title,
+        "summary": str(variant.__doc__).partition("\n")[0],
+        "paper": variant.paper,
+        "least_latent_dim": variant.least_latent_dim,
+        "options": {
+            "type": "object",
+            "additionalProperties": False,
+            "properties": {option: properties[option] for option in declared_options(name)},
+        },
+    }
+
+
+def _show_options(properties: dict[str, Any]) -> None:
+    rows = [[name, _text(found["default"]), _bounds(found), found["description"]] for name, found in properties.items()]
+    if rows:
+        print_table(["option", "default", "values", "what it is"], rows, left=4)
+
+
+def _bounds(schema: dict[str, Any]) -> str:
+    """What values a JSON schema allows, in few words."""
+    if "anyOf" in schema:
+        return " or ".join(dict.fromkeys(_bounds(each) for each in schema["anyOf"]))
+    if "const" in schema:
+        return str(schema["const"])
+    if "enum" in schema:
+        return ", ".join(map(str, schema["enum"]))
+    if schema.get("type") == "array":
+        return "widths"
+    signs = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
+    limits = [f"{sign} {schema[name]:g}" for name, sign in signs.items() if name in schema]
+    kinds = {"integer": "whole number", "number": "number", "boolean": "true, false", "null": "none", "string": "text"}
+    return " ".join([kinds.get(schema.get("type", ""), "any"), ", ".join(limits)]).strip()
+
+
+def _text(value: Any) -> str:
+    """A default or a value, as it is written after `--set NAME=`."""
+    if isinstance(value, list | tuple):
+        return ",".join(_text(each) for each in value)
+    if isinstance(value, bool) or value is None:
+        return {True: "true", False: "false", None: "none"}[value]
+    return f"{value:g}" if isinstance(value, int | float) else str(value)

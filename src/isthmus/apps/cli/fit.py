@@ -1,0 +1,137 @@
+"""`isthmus fit`: train one model and keep it."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ...core.errors import OptionError
+from . import arguments
+from .screen import print_notes, print_result
+
+if TYPE_CHECKING:
+    from ...estimator.base import Estimator
+
+MODEL_ENDING = ".safetensors"
+
+
+def fit(
+    data: arguments.Data,
+    model: Annotated[str, typer.Option(metavar="NAME", help="One of those that `isthmus models` lists, such as vae.")],
+    out: Annotated[Path, typer.Option("--out", metavar="M.safetensors", help="Where to write the model.")],
+    latent: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N|auto",
+            help="Latent units; auto tries several numbers and keeps the smallest that does as well as the best.  "
+            "[default: 16]",
+            show_default=False,
+        ),
+    ] = None,
+    epochs: arguments.Epochs = None,
+    drop: arguments.Drop = None,
+    seed: arguments.Seed = 0,
+    device: arguments.Device = "auto",
+    set_: arguments.Settings = None,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="Go on from the checkpoint beside M.safetensors that an interrupted run left."),
+    ] = False,
+    as_json: arguments.Json = False,
+) -> None:
+    """Train one model and write it to a file.
+
+    Ctrl-C ends training and keeps the best so far, and a checkpoint from which --resume goes on.
+    """
+    check_model_place(out)
+    flags = {"latent_dim": _latent_dim(latent), "epochs": epochs, "random_state": seed, "device": device}
+    options = arguments.merged(arguments.settings(set_), flags)
+    if resume and options.get("latent_dim") == "auto":
+        raise OptionError("--resume: a run with --latent auto cannot be gone on with; give a number")
+    estimator = _estimator(model, options)
+
+    from ...training.checkpoint import Checkpoint
+    from .inputs import read_rows
+
+    rows = read_rows(data, arguments.separated(drop)).rows
+    checkpoint = Checkpoint(out.with_name(out.name + ".checkpoint"), {})
+    if not resume:
+        checkpoint.remove()
+    elif checkpoint.load() is None:
+        print_notes([f"there is no checkpoint {checkpoint.path}; starting from the beginning"])
+    estimator.set_params(verbose=1)  # a bar, on a terminal only; the model file keeps what the user asked for
+    estimator.fit(rows, checkpoint=checkpoint.path)
+    estimator.set_params(verbose=options.get("verbose", 0))
+    if estimator.training_["interrupted"]:
+        _keep_the_best(estimator, out, checkpoint)
+    estimator.save(out)
+    checkpoint.remove()
+    facts = _facts(estimator, out)
+    sentence = (
+        f"{estimator.variant().title} with {facts['latent_dim']} latent units: {facts['rows']:,} rows, "
+        f"{facts['epochs']} epochs, {facts['seconds']:.1f} s, loss {facts['loss']:.4g} nats per row. Written to {out}"
+    )
+    print_result(facts, sentence, as_json)
+
+
+def check_model_place(out: Path) -> None:
+    """Refuse a place for a model before it is trained."""
+    if out.suffix.lower() != MODEL_ENDING:
+        raise OptionError(f"--out {out}: a model file ends in {MODEL_ENDING}; name it {out.name}{MODEL_ENDING}")
+    arguments.check_place(out)
+
+
+def _latent_dim(text: str | None) -> int | str | None:
+    if text is None or text == "auto":
+        return text
+    numbers = arguments.whole_numbers(text, "--latent")
+    if len(numbers) > 1:
+        raise OptionError(f"--latent {text!r}: fit trains one model; give one number, or compare sizes with compare")
+    return numbers[0]
+
+
+def _estimator(name: str, options: dict[str, Any]) -> "Estimator":
+    """An estimator with these options, all of which have been checked."""
+    from ... import variants
+    from ...comparison.contenders import PCA_NAME, SHORT_NAMES
+    from ...estimator.public import declared_options, public_class
+
+    if name == PCA_NAME:
+        raise OptionError(f"model '{PCA_NAME}' is only compared with; the models are {', '.join(variants.names())}")
+    variant = SHORT_NAMES.get(name, name)
+    title = variants.find(variant).title
+    arguments.check_names(options, list(declared_options(variant)), title)
+    estimator = public_class(variant)(**options)
+    estimator._options()
+    return estimator
+
+
+def _keep_the_best(estimator: "Estimator", out: Path, checkpoint: Any) -> None:
+    """What Ctrl-C leaves, said in one line; ends the program with the status of an interrupted one."""
+    if estimator.training_["epochs"] == 0:
+        checkpoint.remove()
+        print("isthmus: interrupted before the first epoch ended; nothing was written", file=sys.stderr)
+    else:
+        estimator.save(out)
+        print(
+            f"isthmus: interrupted after {estimator.training_['epochs']} epochs; the best so far is in {out}; "
+            "the same command with --resume goes on",
+            file=sys.stderr,
+        )
+    raise SystemExit(130)
+
+
+def _facts(estimator: "Estimator", out: Path) -> dict[str, Any]:
+    best = estimator.history_[estimator.training_["best_epoch"] - 1]
+    facts = {
+        "model": estimator.variant_name,
+        "latent_dim": estimator.latent_dim_,
+        **{name: estimator.training_[name] for name in ("rows", "epochs", "best_epoch", "seconds", "parameters")},
+        "loss": (best["validation"] or best["train"])["loss"],
+        "loss_of": "validation" if best["validation"] else "train",
+        "out": str(out),
+    }
+    if hasattr(estimator, "size_search_"):
+        facts["size_search"] = estimator.size_search_
+    return facts

@@ -1,0 +1,71 @@
+"""The commands put together, and what happens when one of them fails."""
+
+import shlex
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from ... import __version__
+from ...core.errors import IsthmusError
+from .codes import decode, encode
+from .compare import compare
+from .describe import info, models
+from .explain import explain
+from .fit import fit
+from .generate import generate
+from .score import score
+from .screen import print_error
+
+# The usual status of a program that Ctrl-C ended: 128 and the number of the signal.
+INTERRUPTED = 130
+
+app = typer.Typer(
+    name="isthmus",
+    help=(
+        "Autoencoders, plain and variational, for anyone's unlabelled data: train both on your rows, measure both, "
+        "and know which to use to compress, reduce, generate or detect."
+    ),
+    # Help without boxes comes in half the time: nothing is imported to draw them.
+    rich_markup_mode=None,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (compare, fit, encode, decode, generate, score, explain, info, models):
+    app.command()(command)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"isthmus {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Options that stand before a command."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and give its exit status: 0, 2 after a line about what the user can mend, 130 after Ctrl-C."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        # Without standalone mode errors come back here; typer turns Ctrl-C into a status of its own.
+        status = app(
+            given or ["--help"],
+            prog_name="isthmus",
+            standalone_mode=False,
+            obj={"command": shlex.join(["isthmus", *given])},
+        )
+    except (IsthmusError, typer.TyperException) as failure:
+        print_error(failure.format_message() if isinstance(failure, typer.TyperException) else str(failure))
+        return 2
+    if status == INTERRUPTED:
+        print("isthmus: interrupted", file=sys.stderr)
+    return status or 0
