@@ -1,4 +1,4 @@
-"""The main job: train several models at several sizes on one data set, measure them on held-out rows, say which to use."""
+"""The main job: several models at several sizes on one data set, measured on held-out rows, and which to use."""
 
 from .compare import compare
 from .result import Comparison

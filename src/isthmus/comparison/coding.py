@@ -1,9 +1,10 @@
 """How many bits a row would take: the ideal code length, before any bytes are written.
 
-A model with density p(x|z) p(z) and a posterior q(z|x) can code a row in −log₂ p(x, z) + log₂ q(z|x) bits on average: the
-negative evidence lower bound, reached by bits-back coding (Townsend et al., 2019, https://arxiv.org/abs/1901.04866).
-A deterministic code gets a Gaussian around it, as wide as pays best on the validation rows: a narrow one costs bits for the
-code, a wide one for the row. Real numbers cost what their own precision needs.
+A model with density p(x|z) p(z) and a posterior q(z|x) can code a row in −log₂ p(x, z) + log₂ q(z|x) bits on average:
+the negative evidence lower bound, reached by bits-back coding (Townsend et al., 2019,
+https://arxiv.org/abs/1901.04866). A deterministic code gets a Gaussian around it, as wide as pays best on the
+validation rows: a narrow one costs bits for the code, a wide one for the row. Real numbers cost what their own
+precision needs.
 """
 
 import math
@@ -76,8 +77,8 @@ class Precision:
 def precision(domain: Domain, train: Tensor) -> Precision:
     """The precision of training rows.
 
-    The step of a column is the coarsest 10⁻ᵏ that all observed values are multiples of, k up to 6; values with no such step
-    get 24 bits of their range.
+    The step of a column is the coarsest 10⁻ᵏ that all observed values are multiples of, k up to 6; values with no such
+    step get 24 bits of their range.
     """
     values, density, categorical = domain.values(train), domain.density, domain.categorical
     steps, bits = np.ones(values.shape[1]), 0.0

@@ -1,49 +1,35 @@
 """`compare`: contenders × sizes × seeds → facts."""
 
 import math
-import os
-import platform
-import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from importlib.metadata import version
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from joblib import Parallel, delayed
 
-from .. import __version__, domains
+from .. import domains
 from ..core.errors import DataError, OptionError
-from ..core.randomness import Randomness
 from ..domains.base import Domain, Rows
-from ..estimator.base import AIMED_STEPS, Estimator
+from ..estimator.base import Estimator
 from ..evaluation.probe import target_kind
 from . import contenders, verdicts
+from .averaging import contender_facts
 from .contenders import Autoencoding
+from .environment import environment
 from .measuring import Data, measure
-from .pictures import contender_pictures, loss_curve, shared_pictures
+from .pictures import OUTLIER_WORDS, contender_pictures, loss_curve, shared_pictures
+from .planning import Task, chosen_sizes, planned, workers
 from .result import Comparison
 from .splitting import Part, split, split_target
 
 FACTS_SCHEMA = 1
-SIZES = (2, 4, 8, 16, 32)
 MODELS = ("pca", "ae", "vae")
+# One budget for all: about this many steps, within these bounds on passes over the rows.
+STEPS = 4_000
+FEWEST_EPOCHS, MOST_EPOCHS = 5, 1_000
 
 Progress = Callable[[str, float], None]  # what has just ended, and the share of all work done
-
-
-@dataclass(frozen=True)
-class Task:
-    """One contender with one seed."""
-
-    name: str
-    variant: str
-    latent_dim: int
-    seed: int
-    first: bool  # the seed whose model is kept and shown
-    options: dict[str, Any]
 
 
 def compare(
@@ -68,9 +54,10 @@ def compare(
 ) -> Comparison:
     """Train every model at every size with every seed, measure all on held-out rows, and give a verdict per job.
 
-    `rows` is a DataFrame, a 2-D array or images; `target` a column's name or an array of values, never shown to the models:
-    codes are probed with it, and if it marks outliers, detection is judged by it. `test` rows replace the random 20%.
-    `options` go to every model that declares them. `jobs` is how many models train at once (default: one per core on a CPU).
+    `rows` is a DataFrame, a 2-D array or images; `target` a column's name or an array of values, never shown to the
+    models: codes are probed with it, and if it marks outliers, detection is judged by it. `test` rows replace the
+    random 20%. `options` go to every model that declares them. `jobs` is how many models train at once (default: one
+    per core on a CPU).
     Raises DataError or OptionError before anything is trained if the request makes no sense.
     """
     began = time.perf_counter()
@@ -82,16 +69,16 @@ def compare(
         raise OptionError(f"seeds={seeds}: at least 1 is needed")
     contenders.check_options(variants, chosen | ({} if epochs is None else {"epochs": epochs}))
     data, target_name = _prepare(rows, target, test, test_target, seed, chosen)
-    sizes = _sizes(latents, data)
+    sizes = chosen_sizes(latents, data)
     if epochs is not None:
         chosen["epochs"] = epochs
     elif "epochs" not in chosen:
         batch = int(chosen.get("batch_size", 128))
-        chosen["epochs"] = min(1000, max(5, math.ceil(AIMED_STEPS * batch / max(len(data.train), batch))))
+        chosen["epochs"] = min(MOST_EPOCHS, max(FEWEST_EPOCHS, math.ceil(STEPS * batch / max(len(data.train), batch))))
     chosen["device"] = device
-    tasks = _tasks(variants, sizes, seeds, seed, chosen)
+    tasks = planned(variants, sizes, seeds, seed, chosen)
     results: dict[tuple[str, int], tuple[dict[str, Any], dict[str, Any] | None, Estimator | None]] = {}
-    for task, result in _run_all(tasks, data, _workers(jobs, tasks, device)):
+    for task, result in _run_all(tasks, data, workers(jobs, tasks, device)):
         results[task.name, task.seed] = result
         if progress is not None:
             progress(f"{task.name}, seed {task.seed}", len(results) / len(tasks))
@@ -99,7 +86,7 @@ def compare(
         "schema": FACTS_SCHEMA,
         "title": name,
         "data": _data_facts(data, name, source, target_name, notes),
-        "environment": _environment(device),
+        "environment": environment(device),
         "settings": {
             "command": command,
             "models": [contenders.short_name(variant) for variant in variants],
@@ -122,7 +109,7 @@ def compare(
         if task.first:
             runs = [results[other.name, other.seed][0] for other in tasks if other.name == task.name]
             _, pictures, estimator = results[task.name, task.seed]
-            facts["contenders"].append(_contender(task, runs, estimator is not None))
+            facts["contenders"].append(contender_facts(task, runs, estimator is not None))
             _add_pictures(facts["pictures"], task, pictures)
             if estimator is not None:
                 kept[task.name] = estimator
@@ -142,8 +129,8 @@ def _prepare(
             raise DataError("the target is given for only one of the training and the test rows; give both or none")
         held_out = Part(test_rows, test_values)
     kind = domains.choose(features) if options.get("data", "auto") == "auto" else domains.find(options["data"])
-    # The whole is looked at once, so that a column with nothing to learn is refused by name; what is learned of the data's
-    # scales comes from the training rows alone.
+    # The whole is looked at once, so that a column with nothing to learn is refused by name; what is learned of the
+    # data's scales comes from the training rows alone.
     kind.fit(features, options.get("likelihood", "auto"))
     train, validation, test_part = split(Part(features, values), held_out, seed)
     domain = kind.fit(train.rows, options.get("likelihood", "auto"), strict=False)
@@ -155,51 +142,8 @@ def _prepare(
         train.target,
         test_part.target,
         None if values is None else target_kind(values),
+        not isinstance(features, np.ndarray),
     ), target_name
-
-
-def _sizes(latents: Sequence[int] | None, data: Data) -> list[int]:
-    """The sizes asked for, or powers of two up to half of what networks see."""
-    if latents is not None:
-        sizes = sorted(dict.fromkeys(int(size) for size in latents))
-        if not sizes or sizes[0] < 1:
-            raise OptionError(f"latent sizes {list(latents)}: give whole numbers of at least 1")
-        if sizes[-1] > len(data.train):
-            raise DataError(
-                f"{len(data.train)} training rows are too few for {sizes[-1]} latent units; give smaller sizes or more rows"
-            )
-        return sizes
-    one = data.train[:1]
-    features = data.domain.features()(one.float() if one.is_floating_point() else one).shape[1]
-    return [size for size in SIZES if size <= max(2, features // 2) and size <= len(data.train)]
-
-
-def _tasks(variants: list[str], sizes: list[int], seeds: int, seed: int, options: dict[str, Any]) -> list[Task]:
-    tasks = []
-    for variant in variants:
-        for size in sizes:
-            if size < contenders.least_latent_dim(variant):
-                continue
-            name = f"{contenders.short_name(variant)}-{size}"
-            for index in range(seeds):
-                own = Randomness(seed, "contender", index).seed % 2**31
-                tasks.append(Task(name, variant, size, own, index == 0, options))
-    if not tasks:
-        raise OptionError("no model here can have any of these latent sizes; give larger ones")
-    return tasks
-
-
-def _workers(jobs: int | None, tasks: list[Task], device: str) -> int:
-    """How many models train at once. On a GPU one at a time fills the device."""
-    import torch
-
-    if jobs is not None:
-        return jobs
-    if device not in ("auto", "cpu") or (device == "auto" and torch.cuda.is_available()):
-        return 1
-    return max(
-        1, min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, len(tasks))
-    )
 
 
 def _run_all(tasks: list[Task], data: Data, workers: int) -> Iterator[tuple[Task, Any]]:
@@ -210,7 +154,7 @@ def _run_all(tasks: list[Task], data: Data, workers: int) -> Iterator[tuple[Task
     # The longest tasks first, so that no core waits for a late one; small networks gain nothing from several threads.
     ordered = sorted(tasks, key=lambda task: (task.variant == contenders.PCA_NAME, -task.latent_dim))
     parallel = Parallel(n_jobs=workers, return_as="generator_unordered", inner_max_num_threads=1, backend="loky")
-    yield from parallel(delayed(_run_named)(task, data) for task in ordered)
+    yield from cast(Iterator[tuple[Task, Any]], parallel(delayed(_run_named)(task, data) for task in ordered))
 
 
 def _run_named(task: Task, data: Data) -> tuple[Task, Any]:
@@ -230,60 +174,6 @@ def _run(task: Task, data: Data) -> tuple[dict[str, Any], dict[str, Any] | None,
     if not isinstance(contender, Autoencoding):
         return measured, pictures, None
     return measured, pictures | {"loss_curve": loss_curve(contender)}, contender.estimator
-
-
-def _contender(task: Task, runs: list[dict[str, Any]], has_model: bool) -> dict[str, Any]:
-    """Means over seeds, standard deviations beside them, and each seed's own numbers."""
-    return {
-        "name": task.name,
-        "variant": task.variant,
-        "title": contenders.title(task.variant),
-        "latent_dim": task.latent_dim,
-        "seeds": len(runs),
-        **_over_seeds(runs, statistics.fmean),
-        "spread": _over_seeds(
-            runs, lambda values: statistics.stdev(values) if len(values) > 1 else 0.0, numbers_only=True
-        ),
-        "runs": [_without_lists(run) for run in runs],
-        "model": f"models/{task.name}.safetensors" if has_model else None,
-    }
-
-
-def _over_seeds(values: list[Any], reduce: Callable[[list[float]], float], numbers_only: bool = False) -> Any:
-    """Numbers reduced over seeds at each place of a nest of dicts and lists; anything else as in the first seed."""
-    first = values[0]
-    if isinstance(first, dict):
-        merged = {}
-        for key in first:
-            part = _over_seeds(
-                [value[key] for value in values if value is not None and key in value], reduce, numbers_only
-            )
-            if not (numbers_only and part is None):
-                merged[key] = part
-        return merged
-    if isinstance(first, bool) or not isinstance(first, int | float):
-        if isinstance(first, list) and not numbers_only:
-            return _lists_over_seeds(values, reduce)
-        present = [value for value in values if isinstance(value, int | float)]
-        return None if numbers_only and not present else reduce(present) if present else None if numbers_only else first
-    present = [value for value in values if value is not None]
-    if not numbers_only and all(isinstance(value, int) for value in present) and len(set(present)) == 1:
-        return first  # counts that agree stay whole
-    return reduce([float(value) for value in present])
-
-
-def _lists_over_seeds(values: list[list[Any]], reduce: Callable[[list[float]], float]) -> list[Any]:
-    """Lists of numbers are reduced place by place; a list of anything else belongs to the model shown, the first seed's."""
-    numeric = all(isinstance(item, int | float) for value in values for item in value)
-    if numeric and len({len(value) for value in values}) == 1:
-        return [reduce([float(item) for item in place]) for place in zip(*values, strict=True)]
-    return values[0]
-
-
-def _without_lists(run: Any) -> Any:
-    if isinstance(run, dict):
-        return {key: _without_lists(value) for key, value in run.items() if not isinstance(value, list)}
-    return run
 
 
 def _add_pictures(pictures: dict[str, Any], task: Task, own: dict[str, Any] | None) -> None:
@@ -316,7 +206,7 @@ def _data_facts(data: Data, name: str, source: str, target_name: str | None, not
         target = {
             "name": target_name,
             "kind": data.target_kind,
-            "classes": [] if data.target_kind == "number" else classes,
+            "classes": {"number": [], "outlier": list(OUTLIER_WORDS)}.get(data.target_kind, classes),
         }
     return {
         "name": name,
@@ -328,33 +218,6 @@ def _data_facts(data: Data, name: str, source: str, target_name: str | None, not
         "target": target,
         "notes": list(notes),
     }
-
-
-def _environment(device: str) -> dict[str, Any]:
-    from ..estimator.inference import chosen_device
-
-    return {
-        "isthmus": __version__,
-        "python": platform.python_version(),
-        "torch": version("torch"),
-        "scikit_learn": version("scikit-learn"),
-        "platform": platform.platform(),
-        "processor": _processor(),
-        "cores": os.cpu_count(),
-        "device": str(chosen_device(device)),
-        "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-    }
-
-
-def _processor() -> str:
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as file:
-            for line in file:
-                if line.startswith("model name"):
-                    return line.partition(":")[2].strip()
-    except OSError:
-        pass  # not Linux: the platform's own word has to do
-    return platform.processor() or platform.machine()
 
 
 def _plain(value: Any) -> Any:

@@ -25,11 +25,18 @@ TITLES = {PCA_NAME: "PCA", "autoencoder": "AE"}
 class Contender(Protocol):
     """A model of one latent size, as measuring sees it. Everything is tensors of the domain."""
 
-    seconds: float
-    epochs: int
-    parameters: int
+    @property
+    def seconds(self) -> float: ...
 
-    def fit(self, domain: Domain, train: Tensor, validation: Tensor) -> None: ...
+    @property
+    def epochs(self) -> int: ...
+
+    @property
+    def parameters(self) -> int: ...
+
+    def fit(self, domain: Domain, train: Tensor, validation: Tensor, named: bool) -> None:
+        """Learn from training rows; `named` says whether their columns have names that users know."""
+        ...
 
     def encode(self, x: Tensor) -> Tensor:
         """Codes (rows, latent_dim)."""
@@ -48,11 +55,15 @@ class Autoencoding:
     """An estimator as a contender."""
 
     def __init__(self, variant: str, latent_dim: int, seed: int, options: dict[str, Any]):
-        self.estimator: Estimator = public_class(variant)(latent_dim=latent_dim, random_state=seed, **options)
+        self.estimator: Estimator = public_class(variant)(
+            **(options | {"latent_dim": latent_dim, "random_state": seed})
+        )
         self.seed = seed
 
-    def fit(self, domain: Domain, train: Tensor, validation: Tensor) -> None:
+    def fit(self, domain: Domain, train: Tensor, validation: Tensor, named: bool) -> None:
         self.estimator.n_features_in_ = int(np.prod(train.shape[1:]))
+        if named:
+            self.estimator.feature_names_in_ = np.array(domain.column_names, dtype=object)
         self.estimator.fit_tensors(domain, train, validation=validation)
 
     @property
@@ -89,8 +100,10 @@ class PrincipalComponents:
     def __init__(self, latent_dim: int, seed: int):
         self.latent_dim, self.seed = latent_dim, seed
         self.epochs = 1
+        self.parameters = 0
+        self.seconds = 0.0
 
-    def fit(self, domain: Domain, train: Tensor, validation: Tensor) -> None:
+    def fit(self, domain: Domain, train: Tensor, validation: Tensor, named: bool) -> None:
         began = time.perf_counter()
         self.domain = domain
         features = self._features(train)
@@ -98,7 +111,7 @@ class PrincipalComponents:
         self.components = PCA(units, random_state=self.seed).fit(features)
         self.density = GaussianMixture(units)
         self.density.fit(self.encode(train), Randomness(self.seed, "prior"))
-        self.parameters = int(self.components.components_.size + self.components.mean_.size)
+        self.parameters = units * features.shape[1] + features.shape[1]  # directions and the mean
         self.seconds = time.perf_counter() - began
 
     def _features(self, x: Tensor) -> np.ndarray:

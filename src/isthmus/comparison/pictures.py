@@ -5,13 +5,14 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from ..evaluation.probe import outliers
 from ..explaining import traversals
 from .contenders import Autoencoding, Contender
 from .measuring import Data
 
 SHOWN_ROWS = {"image": 12, "table": 8}
 MOST_MAP_ROWS = 600
-MOST_MAP_PICTURES = 600
+OUTLIER_WORDS = ("usual", "outlier")
 
 
 def shared_pictures(data: Data) -> dict[str, Any]:
@@ -64,7 +65,7 @@ def _presentable(contender: Contender, rows: int) -> Tensor:
 
 
 def latent_map(codes: np.ndarray) -> dict[str, Any]:
-    """Two coordinates for each row: the codes themselves if there are two, else their first two principal components."""
+    """Two coordinates for each row: the codes if there are two, else their first two principal components."""
     if codes.shape[1] == 1:
         points = np.hstack([codes, np.zeros_like(codes)])
         return {"axes": ["latent unit 1", ""], "points": _rounded(points)}
@@ -98,6 +99,15 @@ def loss_curve(contender: Autoencoding) -> dict[str, Any]:
 
 def _rounded(points: np.ndarray) -> list[list[float]]:
     return np.round(points.astype(np.float64), 4).tolist()
+
+
+def _labels(data: Data, rows: int) -> list[str | None]:
+    if data.test_target is None:
+        return [None] * rows
+    values = data.test_target[:rows]
+    if data.target_kind == "outlier":
+        return [OUTLIER_WORDS[int(marked)] for marked in outliers(values)]
+    return [_label(value) for value in values]
 
 
 def _label(value: Any) -> str | None:

@@ -1,4 +1,4 @@
-"""From measurements to a verdict per job: who wins, at which size, by how much, or that there is no clear difference."""
+"""From measurements to a verdict per job: who wins, at which size, by how much, or that nothing clearly does."""
 
 import math
 from collections.abc import Callable
@@ -18,7 +18,7 @@ class Measure:
     unit: str
     better: str  # "lower" or "higher"
     value: Callable[[Facts], float | None]
-    # Differences below this are too small to matter to a user, however sure they are. `relative`: as a share of the value.
+    # Differences below this are too small to matter, however sure they are; `relative`: as a share of the value.
     margin: float
     relative: bool = False
     digits: str = ".3f"
@@ -49,21 +49,21 @@ JOBS = (
         "reduce rows to a few coordinates",
         (
             Measure(
-                "accuracy of guessing the target from the codes (5 nearest neighbours)",
-                "share right",
+                "how often the five nearest codes guess the target right",
+                "share right, 1 = always",
                 "higher",
                 lambda c: _at("probe", "knn")(c) if (c["probe"] or {}).get("metric") == "accuracy" else None,
                 0.01,
             ),
             Measure(
-                "how much of the target the codes explain (R², 5 nearest neighbours)",
-                "R²",
+                "how much of the target the five nearest codes explain (R²)",
+                "1 = all of it",
                 "higher",
                 _at("probe", "knn"),
                 0.02,
             ),
             Measure(
-                "what reconstruction loses of held-out rows",
+                "the share of held-out rows that reconstruction loses",
                 "0 = nothing, 1 = no better than the average row",
                 "lower",
                 _at("reconstruction", "test"),
@@ -92,8 +92,8 @@ JOBS = (
         "generate new rows",
         (
             Measure(
-                "how well a classifier tells generated rows from real ones",
-                "0.5 = not at all, 1 = always",
+                "how often a classifier tells a generated row from a real one",
+                "0.5 = by chance, the best; 1 = always",
                 "lower",
                 # Below 0.5 is chance too: a classifier cannot do worse than guess.
                 lambda c: None if (area := _at("generation", "c2st_auroc")(c)) is None else max(area, 1 - area),
@@ -154,7 +154,7 @@ def _verdict(job: Job, contenders: list[Facts]) -> dict[str, Any]:
         "numbers": [
             {
                 "name": entry.name,
-                "label": f"{title(entry.variant)}, {_units(entry.latent_dim)}",
+                "label": f"{title(entry.variant)}, size {entry.latent_dim}",
                 "value": entry.value,
                 "spread": entry.spread,
                 "unit": measure.unit,
@@ -243,12 +243,14 @@ def _headline(job: Job, winner: Entry, rivals: list[Entry], clear: bool) -> str:
 def _because(measure: Measure, best: list[Entry], clear: bool, seeds: int) -> str:
     def told(entry: Entry) -> str:
         spread = f" ± {format(entry.spread, measure.digits)}" if seeds > 1 else ""
-        return f"{format(entry.value, measure.digits)}{spread} for the {title(entry.variant)} with {entry.latent_dim}"
+        return f"{format(entry.value, measure.digits)}{spread} with the {title(entry.variant)} of {entry.latent_dim}"
 
-    words = measure.words[0].upper() + measure.words[1:]
-    sentence = f"{words} ({measure.unit}; {measure.better} is better): {', '.join(told(entry) for entry in best)}."
+    others = " and ".join(told(entry) for entry in best[1:])
+    sentence = (
+        f"{measure.words[0].upper()}{measure.words[1:]}: {told(best[0])}{', against ' if others else ''}{others}."
+    )
     if len(best) > 1 and not clear:
-        sentence += " The difference is within what changing the seed does, or too small to matter."
+        sentence += " The difference is within what another seed would change, or too small to matter."
     return sentence
 
 

@@ -1,0 +1,148 @@
+"""`compare`, whole: what it measures, that it repeats, and that it hides nothing from the models but the target."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.datasets import load_digits, load_iris
+from sklearn.decomposition import PCA
+
+import isthmus
+from isthmus.core.errors import DataError, OptionError
+
+QUICK = {"epochs": 2, "seeds": 2, "jobs": 1}
+TIMES = ("cost", "environment", "settings")
+
+
+@pytest.fixture(scope="module")
+def iris() -> pd.DataFrame:
+    frame = load_iris(as_frame=True).frame
+    frame["target"] = frame["target"].map(dict(enumerate(["setosa", "versicolor", "virginica"])))
+    frame.loc[::17, frame.columns[0]] = np.nan
+    frame["tall"] = pd.Categorical(np.where(frame.iloc[:, 1] > 3, "tall", "short"))
+    return frame
+
+
+@pytest.fixture(scope="module")
+def comparison(iris) -> isthmus.Comparison:
+    return isthmus.compare(iris, target="target", latents=[1, 2], name="iris", **QUICK)
+
+
+def without_times(facts: dict) -> dict:
+    kept = {key: value for key, value in facts.items() if key not in TIMES}
+    kept["contenders"] = [
+        {key: value for key, value in c.items() if key not in (*TIMES, "spread", "runs")} for c in facts["contenders"]
+    ]
+    return kept
+
+
+def test_every_model_at_every_size_is_measured_at_everything(comparison):
+    facts = comparison.facts
+    assert [c["name"] for c in facts["contenders"]] == ["pca-1", "pca-2", "ae-1", "ae-2", "vae-1", "vae-2"]
+    for c in facts["contenders"]:
+        assert 0 <= c["reconstruction"]["test"] < 5 and c["reconstruction"]["per_column"].keys() == {
+            column["name"] for column in facts["data"]["columns"]
+        }
+        assert 0 <= c["anomaly"]["auroc"] <= 1 and set(c["anomaly"]["by_kind"]) == {"shuffled cells", "random cells"}
+        assert 0 <= c["probe"]["knn"] <= 1 and c["probe"]["metric"] == "accuracy"
+        assert 0 <= c["generation"]["c2st_auroc"] <= 1
+        assert len(c["runs"]) == 2
+        assert (c["compression"] is None) == (c["variant"] == "pca")
+        assert (c["likelihood"] is None) == (c["variant"] != "vae")
+    assert set(facts["verdict"]) == {"reduce", "compress", "generate", "detect"}
+    assert all(verdict["headline"] and verdict["because"] for verdict in facts["verdict"].values())
+
+
+def test_facts_are_json_and_pictures_are_complete(comparison):
+    facts = json.loads(json.dumps(comparison.facts, allow_nan=False))
+    names = {c["name"] for c in facts["contenders"]}
+    pictures = facts["pictures"]
+    for kind in ("reconstructions", "samples", "latent_maps"):
+        assert set(pictures[kind]["by_contender"]) == names
+    assert {curve["name"] for curve in pictures["loss_curves"]} == {n for n in names if not n.startswith("pca")}
+    rows = pictures["latent_maps"]["rows"]
+    assert all(len(own["points"]) == len(rows) for own in pictures["latent_maps"]["by_contender"].values())
+    assert {row["label"] for row in rows} == {"setosa", "versicolor", "virginica"}
+
+
+def test_the_target_is_no_column_of_any_model(comparison):
+    assert comparison.facts["data"]["target"]["name"] == "target"
+    assert "target" not in [column["name"] for column in comparison.facts["data"]["columns"]]
+    assert all("target" not in model.domain_.column_names for model in comparison.models.values())
+
+
+def test_the_same_seed_gives_the_same_facts(iris, comparison):
+    again = isthmus.compare(iris, target="target", latents=[1, 2], name="iris", **QUICK)
+    assert without_times(again.facts) == without_times(comparison.facts)
+
+
+def test_saved_models_are_those_that_were_measured(comparison, iris, tmp_path):
+    comparison.save(tmp_path / "out")
+    facts = json.loads((tmp_path / "out" / "facts.json").read_text(encoding="utf-8"))
+    assert (tmp_path / "out" / "report.html").stat().st_size > 10_000
+    rows = iris.drop(columns="target")
+    for c in facts["contenders"]:
+        if c["model"] is not None:
+            loaded = isthmus.load(tmp_path / "out" / c["model"])
+            assert (loaded.transform(rows) == comparison.models[c["name"]].transform(rows)).all()
+    assert not [path for path in tmp_path.rglob("*") if "partial" in path.name]
+
+
+def test_principal_components_are_scikit_learns():
+    images = load_digits().images.astype(np.uint8)
+    facts = isthmus.compare(images, models=["pca"], latents=[8], seeds=1, jobs=1, test=images[1500:]).facts
+    (pca,) = facts["contenders"]
+    # The training rows are a sample of these: with so many, any large sample has nearly the same components.
+    flat = images.reshape(len(images), -1) / 16
+    fitted = PCA(8).fit(flat)
+    lost = ((fitted.inverse_transform(fitted.transform(flat[1500:])) - flat[1500:]) ** 2).sum(1).mean() / flat.var(
+        0
+    ).sum()
+    assert pca["reconstruction"]["test"] == pytest.approx(lost, rel=0.05)
+
+
+def test_an_outlier_target_judges_detection():
+    rng = np.random.default_rng(0)
+    usual = rng.normal(size=(300, 4)) @ rng.normal(size=(4, 4))
+    rows = np.vstack([usual, rng.uniform(-15, 15, size=(20, 4))])
+    facts = isthmus.compare(rows, target=np.repeat([0, 1], [300, 20]), models=["vae"], latents=[2], **QUICK).facts
+    (vae,) = facts["contenders"]
+    assert set(vae["anomaly"]["by_kind"]) == {"target"} and vae["anomaly"]["auroc"] > 0.8
+    assert vae["probe"] is None and facts["data"]["target"]["kind"] == "outlier"
+
+
+def test_processes_give_what_one_process_gives(iris):
+    calls = {
+        jobs: isthmus.compare(iris, target="target", models=["vae"], latents=[2], epochs=2, jobs=jobs)
+        for jobs in (1, 2)
+    }
+    one, two = (result.facts["contenders"][0] for result in calls.values())
+    # Threads may round differently; nothing else may differ.
+    assert one["reconstruction"]["test"] == pytest.approx(two["reconstruction"]["test"], rel=1e-3)
+    assert one["anomaly"]["auroc"] == pytest.approx(two["anomaly"]["auroc"], rel=1e-2)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error", "said"),
+    [
+        ({"models": ["gan"]}, OptionError, "unknown model 'gan'"),
+        ({"models": []}, OptionError, "no models"),
+        ({"latents": [0]}, OptionError, "at least 1"),
+        ({"latents": [1000]}, DataError, "too few for 1000 latent units"),
+        ({"seeds": 0}, OptionError, "seeds=0"),
+        ({"options": {"beeta": 1}}, OptionError, "no model here has an option 'beeta'"),
+        ({"options": {"beta": -1}}, OptionError, "beta"),
+        ({"epochs": 0}, OptionError, "epochs"),
+        ({"target": "colour"}, DataError, "no column 'colour'"),
+    ],
+)
+def test_a_request_that_makes_no_sense_is_refused_in_one_line_before_training(iris, wrong, error, said):
+    with pytest.raises(error, match=said) as caught:
+        isthmus.compare(iris, **({"target": "target", "jobs": 1} | wrong))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_column_with_nothing_to_learn_is_refused_by_name(iris):
+    with pytest.raises(DataError, match="column 'same'"):
+        isthmus.compare(iris.assign(same=1.0), target="target", jobs=1)
