@@ -1,14 +1,15 @@
 """The plain autoencoder, and its denoising, sparse and contractive forms."""
 
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..core.options import option
 from ..core.randomness import Randomness
 from ..core.terms import Terms
+from ..parts.networks import ACTIVATIONS
 from ..parts.posteriors import PointPosterior
 from ..parts.priors import GaussianMixture
 from .base import Networks, Variant, VariantOptions
@@ -18,6 +19,9 @@ class AutoencoderOptions(VariantOptions):
     noise: float = option(0.0, "standard deviation of noise on the input (denoising)", low=0)
     sparsity: float = option(0.0, "weight on the sum of absolute codes (sparse)", low=0)
     contraction: float = option(0.0, "weight on the squared slope of the codes (contractive)", low=0)
+    code_activation: Literal["identity", "relu", "tanh"] = option(
+        "identity", "the f that gives the codes h = f(Wx + b)"
+    )
 
 
 class Autoencoder(Variant[AutoencoderOptions]):
@@ -33,6 +37,8 @@ class Autoencoder(Variant[AutoencoderOptions]):
 
     def __init__(self, networks: Networks, latent_dim: int, options: AutoencoderOptions):
         super().__init__(networks, latent_dim, options)
+        if options.code_activation != "identity":
+            self.encoder.network = nn.Sequential(self.encoder.network, ACTIVATIONS[options.code_activation]())
         self.density = GaussianMixture(latent_dim)
 
     def posterior(self, x: Tensor) -> PointPosterior:
