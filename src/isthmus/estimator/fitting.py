@@ -105,7 +105,7 @@ class Fitting:
         shared = self.shared.model_dump(exclude={"verbose", "device", "random_state", "latent_dim"})
         return {
             "model": self.variant.__name__,
-            "options": json_like({"latent_dim": latent_dim, **shared, **self.own.model_dump()}),
+            "options": _json_like({"latent_dim": latent_dim, **shared, **self.own.model_dump()}),
             "data": sha256(np.ascontiguousarray(x.numpy()).tobytes()).hexdigest(),
             "seed": self.seed,
         }
@@ -134,7 +134,7 @@ def split(x: Tensor, share: float, seed: int) -> tuple[Tensor, Tensor | None]:
     return x[order[held_out:]], x[order[:held_out]]
 
 
-def json_like(options: dict[str, Any]) -> dict[str, Any]:
+def _json_like(options: dict[str, Any]) -> dict[str, Any]:
     """Tuples as lists, as JSON gives them back."""
     return {name: list(value) if isinstance(value, tuple) else value for name, value in options.items()}
 
