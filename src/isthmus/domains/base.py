@@ -87,14 +87,19 @@ class Domain(ABC):
 
     @abstractmethod
     def log_volume(self, x: Tensor) -> Tensor:
-        """log |d tensor / d row| per row, shape (rows,): added to a log-density it gives the density of the rows as the
-        user knows them. Features that have a probability mass, not a density, contribute nothing."""
+        """log |d scaled / d value| per row, shape (rows,). Likelihoods speak of scaled numbers; added to their
+        log-density it gives that of the rows as the user knows them. Features that have a probability mass, not a
+        density, contribute nothing."""
 
     # What evaluation sees.
 
     @abstractmethod
     def matrix(self, x: Tensor) -> np.ndarray:
-        """float64 (rows, columns), NaN where missing; category codes in the columns that `categorical` marks."""
+        """float64 (rows, columns), NaN where missing: scaled numbers, category codes where `categorical` says so."""
+
+    @abstractmethod
+    def from_matrix(self, matrix: np.ndarray) -> Tensor:
+        """The tensor of rows in the form of `matrix`, which may hold cells that no row ever had: its inverse."""
 
     @abstractmethod
     def values(self, x: Tensor) -> np.ndarray:

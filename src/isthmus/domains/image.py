@@ -23,14 +23,21 @@ MOST_DENSE_VALUES = 1024
 # How many numbers a decoder gives for each value of a pixel.
 OUTPUTS_PER_VALUE = {"bernoulli": 1, "gaussian": 1, "discretised_logistic": 2, "beta_binomial": 2}
 CHANNEL_NAMES = {1: "", 2: ", grey and opacity", 3: ", in colour", 4: ", in colour, with opacity"}
+# Beyond this many times the range a Gaussian's density would be that of infinity.
+LARGEST_INTENSITY = 1e4
 INTEGER_LIKELIHOODS = ("discretised_logistic", "beta_binomial")
+# A beta-binomial is drawn trial by trial.
+MOST_BETA_BINOMIAL_LEVELS = 1024
+# Bytes seen up to here only are few levels of their own, such as 0 … 16; others are shades of 0 … 255.
+MOST_FEW_LEVELS = 16
 
 
 class Image(Domain):
     """Pictures; tensors are (rows, channels, height, width) of the picture's own numbers.
 
-    Networks see intensities: numbers scaled to 0–1. With likelihood "bernoulli" an intensity is the probability of a white
-    pixel, drawn afresh at each pass; "discretised_logistic" and "beta_binomial" give each whole number a probability.
+    Networks see intensities: numbers scaled to 0–1. With likelihood "bernoulli" an intensity is the probability of a
+    white pixel, drawn afresh at each pass; "discretised_logistic" and "beta_binomial" give each whole number a
+    probability; "gaussian" is a density of intensities.
     """
 
     name: ClassVar[str] = "image"
@@ -61,18 +68,15 @@ class Image(Domain):
         low, high = float(images.min()), float(images.max())
         if low == high and strict:
             raise DataError(f"every pixel of every image is {low:g}: there is nothing to learn")
-        integer = images.dtype.kind in "ui"
-        # The scale of bytes is known however dark the pictures are; that of other numbers is what was seen.
-        if images.dtype == np.uint8 and high > 16:
-            low, high = 0.0, 255.0
-        elif low >= 0:
-            low, high = 0.0, max(high, 1.0) if high <= 1 else high
-        family = likelihood
-        if likelihood == "auto":
-            binary = images.dtype.kind == "b" or bool(np.isin(images, (low, high)).all())
-            family = "bernoulli" if binary else "discretised_logistic" if integer else "gaussian"
-        if family in INTEGER_LIKELIHOODS and not integer:
+        low, high = _range(images.dtype, low, high)
+        family = _auto_family(images, low, high) if likelihood == "auto" else likelihood
+        if family in INTEGER_LIKELIHOODS and images.dtype.kind not in "ui":
             raise DataError(f"likelihood '{family}' is for whole numbers; these images hold {images.dtype}")
+        if family == "beta_binomial" and high - low >= MOST_BETA_BINOMIAL_LEVELS:
+            raise DataError(
+                f"likelihood 'beta_binomial' is for at most {MOST_BETA_BINOMIAL_LEVELS} levels; these images span "
+                f"{low:g} … {high:g}: take 'discretised_logistic'"
+            )
         return cls(images.shape[1:], images.dtype.name, low, high, family)
 
     @classmethod
@@ -102,9 +106,7 @@ class Image(Domain):
             raise DataError(
                 f"images of {_size(images.shape[1:])}; the model was fitted to images of {_size(self.shape)}"
             )
-        # Bytes stay bytes; other types become the smallest that torch computes with and that holds them exactly.
-        compact = {"b": np.uint8, "u": np.int32, "i": np.int32, "f": np.float32}[images.dtype.kind]
-        values = images if images.dtype == np.uint8 else images.astype(compact)
+        values = images.astype(_held_as(images))
         if values.ndim == 3:
             values = values[..., None]
         return torch.from_numpy(np.ascontiguousarray(values.transpose(0, 3, 1, 2)))
@@ -122,7 +124,8 @@ class Image(Domain):
     def surprises(self, rows: Rows) -> list[str]:
         images = np.asarray(rows)
         outside = int(np.sum((images < self.low) | (images > self.high)))
-        return [f"{outside} pixels outside {self.low:g} … {self.high:g}, the range that was fitted"] if outside else []
+        what = "1 pixel" if outside == 1 else f"{outside} pixels"
+        return [f"{what} outside {self.low:g} … {self.high:g}, the range that was fitted"] if outside else []
 
     def draw(self, x: Tensor, randomness: Randomness) -> Tensor:
         if self.family != "bernoulli":
@@ -131,7 +134,7 @@ class Image(Domain):
         return white.to(torch.float32) * (self.high - self.low) + self.low
 
     def _intensities(self, x: Tensor) -> Tensor:
-        return (x.to(torch.float32) - self.low) / (self.high - self.low or 1.0)
+        return ((x.double() - self.low) / (self.high - self.low or 1.0)).float()
 
     def features(self) -> "Intensities":
         return Intensities(self.low, self.high)
@@ -178,6 +181,12 @@ class Image(Domain):
     def matrix(self, x: Tensor) -> np.ndarray:
         return self._intensities(x.cpu()).flatten(1).double().numpy()
 
+    def from_matrix(self, matrix: np.ndarray) -> Tensor:
+        images = self.from_features(torch.tensor(matrix, dtype=torch.float64))
+        if np.dtype(self.dtype).kind == "f":
+            return images
+        return self.tensors(self.rows(images))
+
     def values(self, x: Tensor) -> np.ndarray:
         return x.cpu().flatten(1).double().numpy()
 
@@ -211,11 +220,39 @@ def _png(image: np.ndarray) -> str:
     return base64.b64encode(file.getvalue()).decode("ascii")
 
 
+def _range(dtype: np.dtype, low: float, high: float) -> tuple[float, float]:
+    """What counts as black and as white. The scale of bytes is known, however dark the pictures; that of other numbers
+    is what was seen, from 0, and for shares of one to 1."""
+    if dtype == np.uint8 and high > MOST_FEW_LEVELS:
+        return 0.0, 255.0
+    if low < 0:
+        return low, high
+    return 0.0, max(high, 1.0)
+
+
+def _auto_family(images: np.ndarray, low: float, high: float) -> str:
+    if images.dtype.kind == "b" or bool(np.isin(images, (low, high)).all()):
+        return "bernoulli"
+    return "discretised_logistic" if images.dtype.kind in "ui" else "gaussian"
+
+
+def _held_as(images: np.ndarray) -> type[np.generic]:
+    """The smallest type that torch computes with and that holds these numbers exactly."""
+    kind, size = images.dtype.kind, images.dtype.itemsize
+    if kind == "f":
+        return np.float32 if size <= 4 else np.float64
+    if kind == "b" or images.dtype == np.uint8:
+        return np.uint8
+    bounds = np.iinfo(np.int32)
+    return np.int32 if images.min() >= bounds.min and images.max() <= bounds.max else np.int64
+
+
 def _checked(images: np.ndarray) -> np.ndarray:
     """The images, if they are an array of numbers with rows first."""
     if images.ndim not in (3, 4) or images.dtype.kind not in "uifb":
         raise DataError(
-            f"images should be an array n×h×w or n×h×w×c of numbers; this one has shape {images.shape} of {images.dtype}"
+            f"images should be an array n×h×w or n×h×w×c of numbers; this one has shape {images.shape} and holds "
+            f"{images.dtype}"
         )
     if 0 in images.shape:
         raise DataError(f"the array of images is empty: its shape is {images.shape}")
@@ -230,14 +267,17 @@ def _size(shape: tuple[int, ...]) -> str:
 
 
 class Intensities(nn.Module):
-    """Images of their own numbers → flat intensities (rows, channels · height · width)."""
+    """Images of their own numbers → flat intensities (rows, channels · height · width).
+
+    Black is 0 and white is 1. What lies beyond ends at −1 and 2, so that no network meets numbers it cannot bear.
+    """
 
     def __init__(self, low: float, high: float):
         super().__init__()
         self.low, self.range = low, (high - low) or 1.0
 
     def forward(self, x: Tensor) -> Tensor:
-        return ((x.to(torch.float32) - self.low) / self.range).flatten(1)
+        return ((x.to(torch.float32) - self.low) / self.range).clamp(-1.0, 2.0).flatten(1)
 
 
 class ImageHead(nn.Module):
@@ -262,7 +302,7 @@ class ImageHead(nn.Module):
             return Gaussian(outputs, self.log_scale.clamp(-6.0, 4.0))
         first, second = outputs.chunk(2, dim=-1)
         if self.family == "beta_binomial":
-            return BetaBinomial(self.range, first.clamp(-8.0, 8.0), second.clamp(-8.0, 8.0))
+            return BetaBinomial(round(self.range), first.clamp(-8.0, 8.0), second.clamp(-8.0, 8.0))
         # Starting at half the range, an eighth of it wide, every pixel value is likely enough to learn from.
         return DiscretisedLogistic(first + 0.5, (second - 2.0).clamp(-8.0, 3.0), 1.0 / self.range, 0.0, 1.0)
 
@@ -273,10 +313,16 @@ class ImageLikelihood(Likelihood):
     def __init__(self, head: ImageHead, pixels: Distribution):
         self.head, self.pixels = head, pixels
         # Beta-binomials count steps; the others speak of intensities.
-        self.unit = 1.0 if head.family == "beta_binomial" else head.range
+        self.per_intensity = head.range if head.family == "beta_binomial" else 1.0
 
     def log_prob_per_feature(self, x: Tensor) -> Tensor:
-        return self.pixels.log_prob(((x.to(torch.float32) - self.head.low) / self.unit).flatten(-3))
+        intensities = (x.to(torch.float32) - self.head.low) / self.head.range
+        if self.head.family == "gaussian":
+            intensities = intensities.clamp(-LARGEST_INTENSITY, LARGEST_INTENSITY)
+        else:
+            # A mass has nothing beyond black and white: what lies there counts as the nearest.
+            intensities = intensities.clamp(0.0, 1.0)
+        return self.pixels.log_prob((intensities * self.per_intensity).flatten(-3))
 
     def sample(self, randomness: Randomness) -> Tensor:
         return self._images(self.pixels.sample(randomness))
@@ -285,4 +331,5 @@ class ImageLikelihood(Likelihood):
         return self._images(self.pixels.mean)
 
     def _images(self, values: Tensor) -> Tensor:
-        return values.to(torch.float32).unflatten(-1, self.head.event) * self.unit + self.head.low
+        intensities = (values.to(torch.float32) / self.per_intensity).clamp(0.0, 1.0)
+        return intensities.unflatten(-1, self.head.event) * self.head.range + self.head.low

@@ -1,19 +1,22 @@
 """Tables: numbers, whole numbers, booleans, categories, dates, with missing cells."""
 
+import math
 from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ...core.errors import DataError
 from ...parts.networks import Decoder, Encoder, Perceptron
 from ..base import Domain, NetworkOptions, Rows
-from . import frames
-from .columns import KINDS, CategoryColumn, Column, EmptyColumn, NumberColumn, Quantity, fit_column, log_slope
-from .frames import Container
-from .model import TableFeatures, TableHead
+from .columns import KINDS, BooleanColumn, CategoryColumn, Column, NumberColumn, Quantity
+from .features import TableFeatures
+from .fitting import fit_column, refuse_uninformative
+from .frames import Container, combined, from_arrow, is_table, to_arrow
+from .likelihood import TableHead
+from .scaling import Scaling
 
 
 class Table(Domain):
@@ -34,17 +37,20 @@ class Table(Domain):
 
     @classmethod
     def accepts(cls, rows: Rows) -> bool:
-        return frames.is_table(rows)
+        return is_table(rows)
 
     @classmethod
     def fit(cls, rows: Rows, likelihood: str = "auto", strict: bool = True) -> "Table":
-        table, container = frames.to_arrow(rows)
+        table, container = to_arrow(rows)
         if table.num_columns == 0:
             raise DataError("the table has no columns")
-        columns = [fit_column(name, combined(table.column(name))) for name in table.column_names]
+        if table.num_rows == 0:
+            raise DataError("the table has no rows")
+        cells = {name: combined(table.column(name)) for name in table.column_names}
+        columns = [fit_column(name, column) for name, column in cells.items()]
         if strict and container.kind != "numpy":
-            for column in columns:
-                _refuse_uninformative(column, table.num_rows)
+            for name, column in cells.items():
+                refuse_uninformative(name, column)
         return cls(columns, container, "gaussian" if likelihood == "auto" else likelihood)
 
     @classmethod
@@ -57,7 +63,7 @@ class Table(Domain):
     def schema(self) -> dict[str, Any]:
         return {
             "columns": [column.model_dump() for column in self.columns],
-            "container": self.container.as_json(),
+            "container": self.container.model_dump(),
             "family": self.family,
         }
 
@@ -67,9 +73,9 @@ class Table(Domain):
         return torch.from_numpy(np.stack(numbers, axis=1))
 
     def rows(self, tensor: Tensor) -> Rows:
-        numbers = tensor.detach().cpu().double().numpy()
-        cells = {column.name: column.cells(numbers[:, i]) for i, column in enumerate(self.columns)}
-        return frames.from_arrow(pa.table(cells), self.container)
+        numbers = _numbers(tensor)
+        cells = [column.cells(numbers[:, i]) for i, column in enumerate(self.columns)]
+        return from_arrow(pa.table(cells, names=self.column_names), self.container)
 
     def surprises(self, rows: Rows) -> list[str]:
         found = (column.surprise(cells) for column, cells in zip(self.columns, self._cells(rows), strict=True))
@@ -77,17 +83,17 @@ class Table(Domain):
 
     def _cells(self, rows: Rows) -> list[pa.Array]:
         """The fitted columns, picked by name, whatever their order."""
-        table, container = frames.to_arrow(rows)
-        if container.kind == "numpy":
+        table, container = to_arrow(rows)
+        if "numpy" in (container.kind, self.container.kind):
             if table.num_columns != len(self.columns):
                 raise DataError(
-                    f"the array has {table.num_columns} columns; the model was fitted to {len(self.columns)}"
+                    f"the data have {table.num_columns} columns; the model was fitted to {len(self.columns)}"
                 )
             return [combined(column) for column in table.columns]
-        absent = [column.name for column in self.columns if column.name not in table.column_names]
-        if absent:
-            have = ", ".join(table.column_names[:8])
-            raise DataError(f"column '{absent[0]}' is missing; the model needs it, and the data have {have}")
+        for column in self.columns:
+            if column.name not in table.column_names:
+                have = ", ".join(table.column_names[:8]) + (", …" if table.num_columns > 8 else "")
+                raise DataError(f"column '{column.name}' is missing; the model needs it, and the data have {have}")
         return [combined(table.column(column.name)) for column in self.columns]
 
     def features(self) -> TableFeatures:
@@ -114,19 +120,32 @@ class Table(Domain):
         return (width, width)
 
     def log_volume(self, x: Tensor) -> Tensor:
-        numbers = x.cpu().double().numpy()
-        slopes = [log_slope(column, numbers[:, i]) for i, column in enumerate(self.columns)]
-        return torch.from_numpy(np.sum(slopes, axis=0))
+        dense = {i: column for i, column in enumerate(self.columns) if isinstance(column, NumberColumn)}
+        scaling, t = self._scaling(list(dense)), torch.from_numpy(_numbers(x)[:, list(dense)])
+        units = torch.tensor([math.log(2.0) * column.exponent for column in dense.values()], dtype=torch.float64)
+        return (scaling.log_slope(t) - units).masked_fill(t.isnan(), 0.0).sum(-1)
 
     def matrix(self, x: Tensor) -> np.ndarray:
-        return x.cpu().double().numpy().copy()
+        matrix = _numbers(x).copy()
+        matrix[:, self._quantities] = self._scaling(self._quantities)(torch.from_numpy(matrix[:, self._quantities]))
+        return matrix
+
+    def from_matrix(self, matrix: np.ndarray) -> Tensor:
+        x = torch.tensor(matrix, dtype=torch.float64)
+        x[:, self._quantities] = self._scaling(self._quantities).restore(x[:, self._quantities])
+        return x
 
     def values(self, x: Tensor) -> np.ndarray:
-        numbers = self.matrix(x)
-        for i, column in enumerate(self.columns):
-            if isinstance(column, Quantity):
-                numbers[:, i] = column.restore(numbers[:, i])
-        return numbers
+        numbers = _numbers(x)
+        return np.stack([column.values_of(numbers[:, i]) for i, column in enumerate(self.columns)], axis=1)
+
+    @property
+    def _quantities(self) -> list[int]:
+        return [i for i, column in enumerate(self.columns) if isinstance(column, Quantity)]
+
+    def _scaling(self, index: list[int]) -> Scaling:
+        columns = [column for column in (self.columns[i] for i in index) if isinstance(column, Quantity)]
+        return Scaling([column.scale for column in columns], [column.step for column in columns])
 
     @property
     def density(self) -> np.ndarray:
@@ -134,7 +153,7 @@ class Table(Domain):
 
     @property
     def categorical(self) -> np.ndarray:
-        return np.array([isinstance(column, CategoryColumn) or column.kind == "boolean" for column in self.columns])
+        return np.array([isinstance(column, CategoryColumn | BooleanColumn) for column in self.columns])
 
     @property
     def column_names(self) -> list[str]:
@@ -145,28 +164,10 @@ class Table(Domain):
         return {"shape": f"{len(columns)} column{'s' * (len(columns) != 1)}", "columns": columns}
 
     def pictures(self, x: Tensor) -> list[list[str | None]]:
-        numbers = self.matrix(x)
+        numbers = _numbers(x)
         texts = [column.texts(numbers[:, i]) for i, column in enumerate(self.columns)]
         return [list(row) for row in zip(*texts, strict=True)]
 
 
-def combined(column: pa.ChunkedArray) -> pa.Array:
-    """A column in one piece, with one dictionary."""
-    whole = column.unify_dictionaries().combine_chunks()
-    return whole.chunk(0) if isinstance(whole, pa.ChunkedArray) else whole
-
-
-def _refuse_uninformative(column: Column, rows: int) -> None:
-    """A named column from which nothing can be learned is more likely a mistake than a wish."""
-    if isinstance(column, EmptyColumn):
-        raise DataError(f"column '{column.name}' has no value in any of {rows} rows; drop it")
-    only = None
-    if isinstance(column, CategoryColumn) and len(column.values) == 1 and not column.has_missing:
-        only = column.values[0]
-    low, high = getattr(column, "low", 0), getattr(column, "high", 1)
-    if low == high and not column.has_missing:
-        only = low
-    if only is not None:
-        raise DataError(
-            f"column '{column.name}' has one value, {only!r}, in all {rows} rows: nothing to learn; drop it"
-        )
+def _numbers(x: Tensor) -> np.ndarray:
+    return x.detach().cpu().double().numpy()

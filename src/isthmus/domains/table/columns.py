@@ -1,7 +1,10 @@
 """Columns of a table: cells ↔ numbers, one class for each kind of column.
 
-Numbers are what models see: about zero mean and unit spread for quantities, 0 and 1 for booleans, 0, 1, 2, … by falling
-frequency for categories, NaN where a cell is missing.
+Numbers are float64 and exact: 0 and 1 for booleans, 0, 1, 2, … by falling frequency for categories, and for
+quantities the cell's own number less an origin, in units of a power of two, so that nothing is rounded. The fitted
+real numbers come back bit for bit, and so do whole numbers and dates within 2⁵³ steps of the fitted mean; farther
+ones, and real numbers far from the fitted ones, come back to float64's precision. Decimals of up to 15 digits are
+exact. NaN is a missing cell.
 """
 
 import math
@@ -14,9 +17,15 @@ import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict
 
 from ...core.errors import DataError
+from .arrow_types import is_number, is_text, plain, type_from_json, value_type
+from .scaling import Scale
+from .times import integer_of, iso_texts, same_sort, tick_cells
 
 # Categories beyond this many, or seen once, share one place in the model ("rare") and come back by their frequency.
 MOST_CATEGORIES = 256
+
+# Sums and differences of whole numbers below this are exact in float64.
+EXACT = 2.0**52
 
 
 class Column(BaseModel, ABC):
@@ -28,9 +37,16 @@ class Column(BaseModel, ABC):
     arrow_type: dict[str, Any]
     has_missing: bool
 
-    @abstractmethod
     def numbers(self, cells: pa.Array) -> np.ndarray:
         """Cells → float64 (rows,). Raises DataError naming the cell that does not fit."""
+        cells = plain(cells)
+        if cells.null_count == len(cells):  # whatever type a column without values came with
+            return np.full(len(cells), np.nan)
+        return self._numbers(cells)
+
+    @abstractmethod
+    def _numbers(self, cells: pa.Array) -> np.ndarray:
+        """`numbers` of plain cells, at least one of them observed."""
 
     @abstractmethod
     def cells(self, numbers: np.ndarray) -> pa.Array:
@@ -39,6 +55,10 @@ class Column(BaseModel, ABC):
     def texts(self, numbers: np.ndarray) -> list[str | None]:
         """Numbers → cells as a person reads them, None where missing."""
         return self.cells(numbers).cast(pa.string()).to_pylist()
+
+    def values_of(self, numbers: np.ndarray) -> np.ndarray:
+        """Numbers → the values they stand for, as float64 (rows,)."""
+        return numbers
 
     def surprise(self, cells: pa.Array) -> str | None:
         """A sentence about cells unlike any that were fitted."""
@@ -50,82 +70,110 @@ class Column(BaseModel, ABC):
 
 
 class Quantity(Column):
-    """A column of measurements: scaled to about unit spread, by way of asinh where the tails are heavy."""
+    """A column of measurements: its number is (cell − origin) · 2^−exponent; `scale` is what networks see of it."""
 
-    location: float
-    scale: float
-    # asinh((x − centre) / width) comes before location and scale where width is given.
-    centre: float = 0.0
-    width: float | None = None
+    exponent: int
+    scale: Scale
     low: float
     high: float
+    """The range of the fitted numbers."""
 
-    def standardise(self, values: np.ndarray) -> np.ndarray:
-        if self.width is not None:
-            values = np.arcsinh((values - self.centre) / self.width)
-        return (values - self.location) / self.scale
+    @property
+    def step(self) -> float:
+        """The distance between neighbouring numbers; 0 where they lie densely."""
+        return 0.0
 
-    def restore(self, numbers: np.ndarray) -> np.ndarray:
-        values = numbers * self.scale + self.location
-        return values if self.width is None else np.sinh(values) * self.width + self.centre
-
-    def outside(self, values: np.ndarray) -> str | None:
-        with np.errstate(invalid="ignore"):
-            count = int(np.sum((values < self.low) | (values > self.high)))
+    def surprise(self, cells: pa.Array) -> str | None:
+        numbers = self.numbers(cells)
+        count = int(np.sum((numbers < self.low) | (numbers > self.high)))  # NaN is neither
         if not count:
             return None
-        return f"column '{self.name}': {count} values outside {self.low:g} … {self.high:g}, the range that was fitted"
+        low, high = self.texts(np.array([self.low, self.high]))
+        what = "1 value" if count == 1 else f"{count} values"
+        return f"column '{self.name}': {what} outside {low} … {high}, the range that was fitted"
 
 
 class NumberColumn(Quantity):
     """Real numbers, with a probability density."""
 
     kind: str = "number"
+    origin: float
 
-    def numbers(self, cells: pa.Array) -> np.ndarray:
-        return self.standardise(floats(self.name, cells))
+    def _numbers(self, cells: pa.Array) -> np.ndarray:
+        return np.ldexp(floats(self.name, cells) - self.origin, -self.exponent)
 
     def cells(self, numbers: np.ndarray) -> pa.Array:
-        return pa.array(self.restore(numbers), type=pa.float64(), from_pandas=True).cast(self.type, safe=False)
+        return real_cells(self.values_of(numbers), self.type)
+
+    def values_of(self, numbers: np.ndarray) -> np.ndarray:
+        with np.errstate(over="ignore"):
+            return np.ldexp(numbers, self.exponent) + self.origin
 
     def texts(self, numbers: np.ndarray) -> list[str | None]:
-        return [None if math.isnan(value) else f"{value:.4g}" for value in self.restore(numbers)]
-
-    def surprise(self, cells: pa.Array) -> str | None:
-        return self.outside(floats(self.name, cells))
+        return [None if math.isnan(value) else f"{value:.4g}" for value in self.values_of(numbers)]
 
 
-class IntegerColumn(Quantity):
-    """Whole numbers, with a probability mass for each."""
+class WholeColumn(Quantity):
+    """Counted things: a number is a count of `unit` from the origin, and each count has a probability mass."""
+
+    origin: int
+    unit: int = 1
+
+    @property
+    def step(self) -> float:
+        return math.ldexp(1.0, -self.exponent)
+
+    def values_of(self, numbers: np.ndarray) -> np.ndarray:
+        return np.ldexp(numbers, self.exponent) + self.origin / self.unit
+
+    def _count(self, wholes: np.ndarray) -> np.ndarray:
+        """Whole numbers (integers, or floats) → numbers."""
+        return np.ldexp(difference(wholes, self.origin) / self.unit, -self.exponent)
+
+    def _wholes(self, numbers: np.ndarray, bounds: np.iinfo) -> np.ndarray:
+        """Numbers → whole numbers within bounds; 0 where missing."""
+        return shifted(np.nan_to_num(np.ldexp(numbers, self.exponent) * self.unit), self.origin, bounds)
+
+
+class IntegerColumn(WholeColumn):
+    """Whole numbers."""
 
     kind: str = "integer"
 
-    def numbers(self, cells: pa.Array) -> np.ndarray:
-        return self.standardise(floats(self.name, cells))
+    def _numbers(self, cells: pa.Array) -> np.ndarray:
+        if pa.types.is_integer(cells.type):
+            return masked(self._count(integers(cells)), cells)
+        return self._count(floats(self.name, cells))
 
     def cells(self, numbers: np.ndarray) -> pa.Array:
-        return whole(self.restore(numbers), self.type)
+        if not pa.types.is_integer(self.type):
+            return real_cells(np.round(np.ldexp(numbers, self.exponent) + self.origin), self.type)
+        bounds = np.iinfo(self.type.to_pandas_dtype())
+        return pa.array(self._wholes(numbers, bounds).astype(bounds.dtype), mask=np.isnan(numbers))
 
     def texts(self, numbers: np.ndarray) -> list[str | None]:
-        return [None if math.isnan(value) else f"{value:.0f}" for value in self.restore(numbers)]
-
-    def surprise(self, cells: pa.Array) -> str | None:
-        return self.outside(floats(self.name, cells))
+        cells = self.cells(numbers).to_pylist()
+        return [None if value is None or value != value else f"{value:.0f}" for value in cells]
 
 
-class DateColumn(Quantity):
-    """Dates, times and durations: whole numbers of the coarsest unit (`ticks`) that all observed cells share."""
+class DateColumn(WholeColumn):
+    """Dates, times and durations, in the coarsest unit that fitted cells share: days, though stored as microseconds."""
 
     kind: str = "date"
-    ticks: int
 
-    def numbers(self, cells: pa.Array) -> np.ndarray:
-        if not is_time(cells.type):
-            raise DataError(f"column '{self.name}' should hold dates, but holds {cells.type}")
-        return self.standardise(tick_numbers(cells.cast(self.type, safe=False)) / self.ticks)
+    def _numbers(self, cells: pa.Array) -> np.ndarray:
+        if not same_sort(cells.type, self.type):
+            raise DataError(f"column '{self.name}' should hold {self.type}, but holds {cells.type}")
+        try:
+            own = cells.cast(self.type, safe=False)
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as failure:
+            raise DataError(f"column '{self.name}' should hold {self.type}: {str(failure).splitlines()[0]}") from None
+        return masked(self._count(integers(tick_cells(own))), own)
 
     def cells(self, numbers: np.ndarray) -> pa.Array:
-        return whole(self.restore(numbers), pa.int64(), self.ticks).cast(integer_of(self.type)).cast(self.type)
+        stored = integer_of(self.type)
+        bounds = np.iinfo(stored.to_pandas_dtype())
+        return pa.array(self._wholes(numbers, bounds), type=stored, mask=np.isnan(numbers)).cast(self.type)
 
     def texts(self, numbers: np.ndarray) -> list[str | None]:
         return iso_texts(self.cells(numbers))
@@ -136,7 +184,7 @@ class BooleanColumn(Column):
 
     kind: str = "boolean"
 
-    def numbers(self, cells: pa.Array) -> np.ndarray:
+    def _numbers(self, cells: pa.Array) -> np.ndarray:
         if not pa.types.is_boolean(cells.type):
             raise DataError(f"column '{self.name}' should hold true and false, but holds {cells.type}")
         return cells.cast(pa.float64()).to_numpy(zero_copy_only=False)
@@ -153,6 +201,8 @@ class CategoryColumn(Column):
     counts: list[int]
     # A dictionary-encoded column's own list, in its own order, values that never occurred included.
     dictionary: list[str | int | float | bool] | None = None
+    # No value occurred twice: a name or a number for each row, of which a model can learn nothing but the list.
+    identifier: bool = False
 
     @property
     def kept(self) -> int:
@@ -166,50 +216,70 @@ class CategoryColumn(Column):
         """How many codes the model has: the kept ones, and one for the rare ones if there are any."""
         return min(self.kept + 1, len(self.counts))
 
-    def numbers(self, cells: pa.Array) -> np.ndarray:
-        codes = pc.index_in(self._plain(cells), value_set=pa.array(self.values, type=value_type(self.type)))
+    def _numbers(self, cells: pa.Array) -> np.ndarray:
+        codes = pc.call_function("index_in", [self._own(cells)], pc.SetLookupOptions(self._value_set))
         return codes.cast(pa.float64()).to_numpy(zero_copy_only=False)
 
     def cells(self, numbers: np.ndarray) -> pa.Array:
         missing = np.isnan(numbers)
-        codes = np.where(missing, 0, numbers).round().astype(np.int64).clip(0, max(len(self.values) - 1, 0))
-        plain = pa.array(self.values, type=value_type(self.type)).take(pa.array(codes, mask=missing))
+        codes = np.where(missing, 0, numbers).round().astype(np.int64).clip(0, len(self.values) - 1)
+        values = self._value_set.take(pa.array(codes, mask=missing))
         if self.dictionary is None:
-            return plain
-        own = pa.array(self.dictionary, type=value_type(self.type))
-        index = pc.index_in(plain, value_set=own).cast(self.type.index_type)
-        return pa.DictionaryArray.from_arrays(index, own, ordered=self.type.ordered)
+            return values.cast(self.type)
+        own = pa.array(self.dictionary, type=values.type)
+        index = pc.call_function("index_in", [values], pc.SetLookupOptions(own)).cast(self.type.index_type)
+        return pa.DictionaryArray.from_arrays(index, own.cast(value_type(self.type)), ordered=self.type.ordered)
+
+    def texts(self, numbers: np.ndarray) -> list[str | None]:
+        return plain(self.cells(numbers)).cast(pa.string()).to_pylist()
 
     def surprise(self, cells: pa.Array) -> str | None:
-        plain = self._plain(cells)
-        unseen = pc.unique(plain.filter(pc.invert(pc.is_in(plain, value_set=pa.array(self.values, type=plain.type)))))
-        values = [value for value in unseen.to_pylist() if value is not None]
+        observed = plain(cells).drop_null()
+        if not len(observed):
+            return None
+        unseen = self._own(observed).filter(pa.array(np.isnan(self._numbers(observed))))
+        values = unseen.unique().to_pylist()
         if not values:
             return None
         some = ", ".join(repr(value) for value in values[:3]) + (", …" if len(values) > 3 else "")
-        return f"column '{self.name}': unseen categories, treated as missing: {some}"
+        what = "an unseen category, treated as missing" if len(values) == 1 else "unseen categories, treated as missing"
+        return f"column '{self.name}': {what}: {some}"
 
-    def _plain(self, cells: pa.Array) -> pa.Array:
-        """The cells without dictionary encoding, as the type of the values."""
-        plain = cells.dictionary_decode() if isinstance(cells, pa.DictionaryArray) else cells
+    @property
+    def _value_set(self) -> pa.Array:
+        own = value_type(self.type)
+        return pa.array(self.values, type=pa.large_string() if is_text(own) else own)
+
+    def _own(self, cells: pa.Array) -> pa.Array:
+        """Plain cells as the type of the values."""
+        wanted = self._value_set.type
         try:
-            return plain.cast(value_type(self.type))
+            return cells.cast(wanted)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-            raise DataError(
-                f"column '{self.name}' should hold {value_type(self.type)}, but holds {plain.type}"
-            ) from None
+            raise DataError(f"column '{self.name}' should hold {wanted}, but holds {cells.type}") from None
 
 
 class EmptyColumn(Column):
-    """A column in which no cell was observed."""
+    """A column in which no cell was observed; whatever it holds later counts as missing too."""
 
     kind: str = "empty"
 
-    def numbers(self, cells: pa.Array) -> np.ndarray:
+    def _numbers(self, cells: pa.Array) -> np.ndarray:
         return np.full(len(cells), np.nan)
 
     def cells(self, numbers: np.ndarray) -> pa.Array:
+        if pa.types.is_dictionary(self.type):
+            index = pa.nulls(len(numbers), self.type.index_type)
+            return pa.DictionaryArray.from_arrays(index, pa.array([], value_type(self.type)), ordered=self.type.ordered)
         return pa.nulls(len(numbers), self.type)
+
+    def texts(self, numbers: np.ndarray) -> list[str | None]:
+        return [None] * len(numbers)
+
+    def surprise(self, cells: pa.Array) -> str | None:
+        cells = plain(cells)
+        count = len(cells) - cells.null_count
+        return f"column '{self.name}': {count} values, but none when fitted; treated as missing" if count else None
 
 
 KINDS: dict[str, type[Column]] = {
@@ -222,75 +292,15 @@ KINDS: dict[str, type[Column]] = {
 }
 
 
-def fit_column(name: str, cells: pa.Array) -> Column:
-    """Learn a column from its cells."""
-    own: dict[str, Any] = {"name": name, "arrow_type": type_to_json(name, cells.type), "has_missing": False}
-    if isinstance(cells, pa.DictionaryArray):
-        return _fit_category(cells.dictionary_decode(), own, cells.dictionary.to_pylist())
-    if pa.types.is_floating(cells.type):
-        cells = pc.if_else(pc.is_nan(cells), None, cells)
-    own["has_missing"] = cells.null_count > 0
-    if cells.null_count == len(cells):
-        return EmptyColumn(**own)
-    if pa.types.is_boolean(cells.type):
-        return BooleanColumn(**own)
-    if pa.types.is_string(cells.type) or pa.types.is_large_string(cells.type) or _is_string_view(cells.type):
-        _refuse_stray_text(name, cells)
-        return _fit_category(cells, own, None)
-    if is_time(cells.type):
-        ticks = tick_numbers(cells)
-        unit = _shared_unit(ticks[~np.isnan(ticks)])
-        return DateColumn(**own, ticks=unit, **_spread(ticks / unit, tails=False))
-    values = floats(name, cells)
-    observed = values[~np.isnan(values)]
-    if np.all(observed == np.round(observed)) and np.abs(observed).max() < 2**53:
-        return IntegerColumn(**own, **_spread(values, tails=False))
-    return NumberColumn(**own, **_spread(values, tails=True))
-
-
-def _fit_category(cells: pa.Array, own: dict[str, Any], dictionary: list[Any] | None) -> Column:
-    own["has_missing"] = cells.null_count > 0
-    if cells.null_count == len(cells):
-        return EmptyColumn(**own)
-    counted = pc.value_counts(cells.drop_null())
-    pairs = sorted(
-        zip(counted.field("values").to_pylist(), counted.field("counts").to_pylist(), strict=True),
-        key=lambda pair: (-pair[1], str(pair[0])),
-    )
-    values, counts = [value for value, _ in pairs], [count for _, count in pairs]
-    return CategoryColumn(**own, values=values, counts=counts, dictionary=dictionary)
-
-
-def _spread(values: np.ndarray, tails: bool) -> dict[str, Any]:
-    """Location and scale; with `tails`, asinh comes first where the largest value would lie beyond 20 deviations."""
-    observed = values[~np.isnan(values)]
-    learned: dict[str, Any] = {"low": float(observed.min()), "high": float(observed.max())}
-    location, scale = _moments(observed)
-    if tails and np.abs(observed - location).max() > 20 * scale:
-        lower, centre, upper = np.quantile(observed, [0.25, 0.5, 0.75])
-        width = float(upper - lower) or scale
-        learned |= {"centre": float(centre), "width": width}
-        location, scale = _moments(np.arcsinh((observed - centre) / width))
-    return learned | {"location": location, "scale": scale}
-
-
-def _moments(values: np.ndarray) -> tuple[float, float]:
-    """Mean and standard deviation (1 for a constant), safe from overflow for values near the largest float."""
-    largest = float(np.abs(values).max()) or 1.0
-    shrunk = values / largest
-    location, scale = float(shrunk.mean() * largest), float(shrunk.std() * largest)
-    constant = values.min() == values.max() or scale == 0
-    return (float(values[0]), 1.0) if constant else (location, scale)
+# Cells ↔ NumPy.
 
 
 def floats(name: str, cells: pa.Array) -> np.ndarray:
     """Cells of a numeric column → float64 with NaN for missing; infinity and text are refused by place."""
-    if pa.types.is_null(cells.type):
-        return np.full(len(cells), np.nan)
-    if pa.types.is_string(cells.type) or pa.types.is_large_string(cells.type):
+    if is_text(cells.type):
         row, value = next((row, value) for row, value in enumerate(cells.to_pylist()) if value is not None)
         raise DataError(f"column '{name}' should hold numbers, but row {row} holds the text {value!r}")
-    if not _is_number(cells.type):
+    if not is_number(cells.type):
         raise DataError(f"column '{name}' should hold numbers, but holds {cells.type}")
     values = cells.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
     if np.isinf(values).any():
@@ -299,151 +309,43 @@ def floats(name: str, cells: pa.Array) -> np.ndarray:
     return values
 
 
-def _is_number(type_: pa.DataType) -> bool:
-    return pa.types.is_integer(type_) or pa.types.is_floating(type_) or pa.types.is_decimal(type_)
+def integers(cells: pa.Array) -> np.ndarray:
+    """Cells of an integer column → integers, 0 where missing."""
+    return cells.fill_null(0).to_numpy(zero_copy_only=False)
 
 
-def _is_string_view(type_: pa.DataType) -> bool:
-    return str(type_) == "string_view"
+def masked(numbers: np.ndarray, cells: pa.Array) -> np.ndarray:
+    """Numbers, NaN where the cell is missing."""
+    return np.where(cells.is_null().to_numpy(zero_copy_only=False), np.nan, numbers)
 
 
-def _refuse_stray_text(name: str, cells: pa.Array) -> None:
-    """A column that is nearly all numbers is a column of numbers with a mistake in it."""
-    texts = cells.to_pylist()
-    observed = [text for text in texts if text is not None]
-    if len(observed) < 10:
-        return
-    stray = [index for index, text in enumerate(texts) if text is not None and not _reads_as_number(text)]
-    if 0 < len(stray) <= len(observed) // 10:
-        raise DataError(
-            f"column '{name}', row {stray[0]}: the text {texts[stray[0]]!r} stands in a column of numbers; "
-            "mend it, or leave the cell empty"
-        )
+def real_cells(values: np.ndarray, type_: pa.DataType) -> pa.Array:
+    """float64 → the nearest cells of a type of real numbers, within its range; NaN becomes missing."""
+    if pa.types.is_floating(type_):
+        bounds = np.finfo(type_.to_pandas_dtype())
+        values = values.clip(float(bounds.min), float(bounds.max)).astype(bounds.dtype)
+        return pa.array(values, type=type_, from_pandas=True)
+    # Up to 15 digits the largest decimal is a float of its own; beyond, the float below is taken.
+    largest = 10.0 ** (type_.precision - type_.scale)
+    largest = largest - 10.0**-type_.scale if type_.precision <= 15 else largest * (1 - 1e-15)
+    # A decimal is a count of 10^−scale. Arrow cuts digits off; rounding to the count first loses none.
+    rounded = np.round(values.clip(-largest, largest), type_.scale)
+    cells = [None if math.isnan(value) else f"{value:.{type_.scale}f}" for value in rounded]
+    return pa.array(cells, pa.string()).cast(type_)
 
 
-def _reads_as_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+def difference(wholes: np.ndarray, origin: int) -> np.ndarray:
+    """wholes − origin as float64, exact where the difference is below 2⁵³."""
+    if wholes.dtype.kind == "f" or (abs(origin) < EXACT and np.abs(wholes.astype(np.float64)).max(initial=0) < EXACT):
+        return wholes.astype(np.float64) - origin
+    return np.array([float(int(whole) - origin) for whole in wholes])
 
 
-def whole(values: np.ndarray, type_: pa.DataType, multiple: int = 1) -> pa.Array:
-    """Nearest whole numbers, as this type, within its range; NaN becomes missing."""
-    missing = np.isnan(values)
-    rounded = np.where(missing, 0, np.round(values))
-    if not pa.types.is_integer(type_):
-        return pa.array(rounded * multiple, mask=missing).cast(type_, safe=False)
-    bounds = np.iinfo(type_.to_pandas_dtype())
-    # 2⁶³ − 1 has no float64 of its own: the nearest one below is the largest that converts.
-    largest = float(bounds.max) if float(bounds.max) <= bounds.max else np.nextafter(float(bounds.max), 0)
-    integers = np.clip(rounded * multiple, float(bounds.min), largest).astype(type_.to_pandas_dtype())
-    return pa.array(integers, mask=missing)
-
-
-# Dates and times.
-
-
-def is_time(type_: pa.DataType) -> bool:
-    """Whether a type counts time in ticks."""
-    return pa.types.is_temporal(type_) and not pa.types.is_interval(type_)
-
-
-def integer_of(type_: pa.DataType) -> pa.DataType:
-    """The integer type that stores a time type's ticks."""
-    return pa.int32() if pa.types.is_date32(type_) or pa.types.is_time32(type_) else pa.int64()
-
-
-def tick_numbers(cells: pa.Array) -> np.ndarray:
-    """Ticks as float64, NaN for missing."""
-    return cells.cast(integer_of(cells.type)).cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
-
-
-def iso_texts(cells: pa.Array) -> list[str | None]:
-    """Dates and times as ISO 8601, to the second and without zone; durations as days and hours."""
-    if pa.types.is_duration(cells.type):
-        spans = cells.cast(pa.duration("us"), safe=False).to_pylist()
-        return [None if span is None else str(span) for span in spans]
-    if pa.types.is_timestamp(cells.type):
-        cells = pc.local_timestamp(cells) if cells.type.tz else cells
-        cells = cells.cast(pa.timestamp("s"), safe=False)
-    texts = [None if text is None else text.replace(" ", "T") for text in cells.cast(pa.string()).to_pylist()]
-    midnight = all(text is None or text.endswith("T00:00:00") for text in texts)
-    return [text and text.removesuffix("T00:00:00") for text in texts] if midnight else texts
-
-
-def _shared_unit(ticks: np.ndarray) -> int:
-    """The largest product of 1000s, 60s and 24 that divides all ticks: days stored as microseconds count as days."""
-    unit = 1
-    for factor in (1000, 1000, 1000, 60, 60, 24):
-        if not np.all(ticks % (unit * factor) == 0):
-            break
-        unit *= factor
-    return unit
-
-
-# Arrow types as JSON, from a closed list.
-
-
-def value_type(type_: pa.DataType) -> pa.DataType:
-    """The type of a category's values."""
-    return type_.value_type if pa.types.is_dictionary(type_) else type_
-
-
-def type_to_json(name: str, type_: pa.DataType) -> dict[str, Any]:
-    """A type as JSON; raises DataError for types no column of a table can have (lists, structs, bytes)."""
-    if pa.types.is_dictionary(type_):
-        return {
-            "dictionary": type_to_json(name, type_.value_type),
-            "index": str(type_.index_type),
-            "ordered": type_.ordered,
-        }
-    if pa.types.is_timestamp(type_):
-        return {"timestamp": type_.unit, "zone": type_.tz}
-    if pa.types.is_duration(type_) or pa.types.is_time(type_):
-        return {"duration" if pa.types.is_duration(type_) else "time": type_.unit}
-    if pa.types.is_decimal(type_):
-        return {"decimal": [type_.precision, type_.scale]}
-    if str(type_) not in SIMPLE_TYPES:
-        raise DataError(
-            f"column '{name}' holds {type_}, which is not a kind of cell that can be modelled; leave it out"
-        )
-    return {"simple": str(type_)}
-
-
-SIMPLE_TYPES: dict[str, pa.DataType] = {
-    str(type_): type_
-    for type_ in (
-        *(pa.int8(), pa.int16(), pa.int32(), pa.int64(), pa.uint8(), pa.uint16(), pa.uint32(), pa.uint64()),
-        *(pa.float16(), pa.float32(), pa.float64(), pa.bool_(), pa.string(), pa.large_string(), pa.string_view()),
-        *(pa.date32(), pa.date64(), pa.null()),
-    )
-}
-
-
-def type_from_json(stored: dict[str, Any]) -> pa.DataType:
-    """The type that `type_to_json` described."""
-    if "dictionary" in stored:
-        index = SIMPLE_TYPES[stored["index"]]
-        return pa.dictionary(index, type_from_json(stored["dictionary"]), ordered=bool(stored["ordered"]))
-    if "timestamp" in stored:
-        return pa.timestamp(stored["timestamp"], stored["zone"])
-    if "duration" in stored:
-        return pa.duration(stored["duration"])
-    if "time" in stored:
-        return pa.time32(stored["time"]) if stored["time"] in ("s", "ms") else pa.time64(stored["time"])
-    if "decimal" in stored:
-        return pa.decimal128(*stored["decimal"])
-    return SIMPLE_TYPES[stored["simple"]]
-
-
-def log_slope(column: Column, numbers: np.ndarray) -> np.ndarray:
-    """log |d number / d cell| of a number column; 0 for columns whose cells have a mass."""
-    if not isinstance(column, NumberColumn):
-        return np.zeros_like(numbers)
-    slope = np.full_like(numbers, -math.log(column.scale))
-    if column.width is not None:
-        # With u = asinh(y), du/dy = 1 / cosh(u).
-        slope -= math.log(column.width) + np.log(np.cosh(numbers * column.scale + column.location))
-    return np.where(np.isnan(numbers), 0.0, slope)
+def shifted(differences: np.ndarray, origin: int, bounds: np.iinfo) -> np.ndarray:
+    """origin + differences as the nearest integers within bounds."""
+    rounded = np.round(differences)
+    if abs(origin) < EXACT and np.abs(rounded).max(initial=0) < EXACT:
+        low, high = max(float(bounds.min), -2 * EXACT), min(float(bounds.max), 2 * EXACT)
+        return (rounded + origin).clip(low, high).astype(bounds.dtype)
+    wholes = (min(max(origin + int(whole), int(bounds.min)), int(bounds.max)) for whole in rounded)
+    return np.array(list(wholes), dtype=bounds.dtype)

@@ -1,23 +1,25 @@
 """Tables as users hold them (pandas, polars, Arrow, NumPy) ↔ Arrow tables, with types that come back as they were."""
 
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
+from pydantic import BaseModel, ConfigDict
 
 from ...core.errors import DataError
 
 
-@dataclass(frozen=True)
-class Container:
-    """What a table came in: `kind` is pandas, polars, arrow or numpy; `dtypes` are pandas' or NumPy's own names."""
+class Container(BaseModel):
+    """What a table came in, as JSON.
 
-    kind: str
-    dtypes: dict[str, str] = field(default_factory=dict)
+    `dtypes` are pandas' names by column, polars' "enum" where one is, or NumPy's under ""; `labels` are the column
+    names of a DataFrame that are whole numbers, not text, by their text.
+    """
 
-    def as_json(self) -> dict[str, Any]:
-        return {"kind": self.kind, "dtypes": self.dtypes}
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    kind: Literal["pandas", "polars", "arrow", "numpy"]
+    dtypes: dict[str, str] = {}
+    labels: dict[str, int] = {}
 
 
 def is_table(rows: Any) -> bool:
@@ -38,17 +40,32 @@ def _container_kind(rows: Any) -> str | None:
 def to_arrow(rows: Any) -> tuple[pa.Table, Container]:
     """The table as Arrow, and what it takes to give it back."""
     if isinstance(rows, np.ndarray):
-        names = [f"x{index}" for index in range(rows.shape[1])]
-        columns = [pa.array(rows[:, index]) for index in range(rows.shape[1])]
-        return pa.table(dict(zip(names, columns, strict=True))), Container("numpy", {"": rows.dtype.name})
+        return _from_numpy(rows)
     kind = _container_kind(rows)
     if kind == "pandas":
         return _from_pandas(rows)
     if kind == "polars":
-        _refuse_duplicates(rows.columns)
-        return rows.to_arrow(), Container("polars")
+        enums = [name for name, dtype in rows.schema.items() if type(dtype).__name__ == "Enum"]
+        return rows.to_arrow(), Container(kind="polars", dtypes=dict.fromkeys(enums, "enum"))
     _refuse_duplicates(rows.column_names)
-    return rows, Container("arrow")
+    return rows, Container(kind="arrow")
+
+
+def from_arrow(table: pa.Table, container: Container) -> Any:
+    """The table in its own container, with the dtypes that came in."""
+    if container.kind == "numpy":
+        return _to_numpy(table, np.dtype(container.dtypes[""]))
+    if container.kind == "polars":
+        return _to_polars(table, container)
+    if container.kind == "pandas":
+        return _to_pandas(table, container)
+    return table
+
+
+def combined(column: pa.ChunkedArray) -> pa.Array:
+    """A column in one piece, with one dictionary."""
+    whole = column.unify_dictionaries().combine_chunks()
+    return whole.chunk(0) if isinstance(whole, pa.ChunkedArray) else whole
 
 
 def _refuse_duplicates(names: list[str]) -> None:
@@ -59,49 +76,93 @@ def _refuse_duplicates(names: list[str]) -> None:
         seen.add(name)
 
 
+def _from_numpy(rows: np.ndarray) -> tuple[pa.Table, Container]:
+    if rows.dtype.kind not in "biufOUT":
+        raise DataError(
+            f"an array of {rows.dtype} is not a table; its cells should be numbers, true and false, or text"
+        )
+    cells = [_arrow_of(f"x{index}", rows[:, index]) for index in range(rows.shape[1])]
+    names = [f"x{index}" for index in range(rows.shape[1])]
+    return pa.table(cells, names=names), Container(kind="numpy", dtypes={"": rows.dtype.str})
+
+
+def _to_numpy(table: pa.Table, dtype: np.dtype) -> np.ndarray:
+    rows = np.empty((table.num_rows, table.num_columns), dtype)
+    for index, column in enumerate(table.columns):
+        rows[:, index] = column.to_numpy(zero_copy_only=False)
+    return rows
+
+
 def _from_pandas(frame: Any) -> tuple[pa.Table, Container]:
-    names = [str(name) for name in frame.columns]
+    labels: dict[str, int] = {}
+    for label in frame.columns:
+        if isinstance(label, int | np.integer) and not isinstance(label, bool):
+            labels[str(label)] = int(label)
+        elif not isinstance(label, str):
+            raise DataError(f"the column name {label!r} is neither text nor a whole number; rename it")
+    names = [str(label) for label in frame.columns]
     _refuse_duplicates(names)
-    columns: dict[str, pa.Array] = {}
-    dtypes: dict[str, str] = {}
-    for name, (_, series) in zip(names, frame.items(), strict=True):
-        try:
-            array = pa.array(series, from_pandas=True)
-        except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as failure:
-            raise DataError(
-                f"column '{name}' mixes types that no one column can hold: {_first_line(failure)}"
-            ) from None
-        columns[name] = array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
-        dtypes[name] = str(series.dtype)
-    return pa.table(columns), Container("pandas", dtypes)
+    series = [frame.iloc[:, index] for index in range(len(names))]
+    cells = [_arrow_of(name, column) for name, column in zip(names, series, strict=True)]
+    dtypes = {name: str(column.dtype) for name, column in zip(names, series, strict=True)}
+    return pa.table(cells, names=names), Container(kind="pandas", dtypes=dtypes, labels=labels)
 
 
-def _first_line(failure: Exception) -> str:
-    return str(failure).splitlines()[0]
+def _arrow_of(name: str, cells: Any) -> pa.Array:
+    try:
+        array = pa.array(cells, from_pandas=True)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError) as failure:
+        raise DataError(f"column '{name}' {_mixture(cells) or _one_line(failure)}") from None
+    return combined(array) if isinstance(array, pa.ChunkedArray) else array
 
 
-def from_arrow(table: pa.Table, container: Container) -> Any:
-    """The table in its own container, with the dtypes that came in."""
-    if container.kind == "numpy":
-        dtype = container.dtypes[""]
-        columns = [column.to_numpy(zero_copy_only=False) for column in table.columns]
-        return np.stack(columns, axis=1).astype(dtype) if columns else np.empty((table.num_rows, 0), dtype)
-    if container.kind == "polars":
-        import polars
+def _mixture(cells: Any) -> str | None:
+    """Where a column of Python objects changes its mind."""
+    observed = [(row, cell) for row, cell in enumerate(cells) if cell is not None and cell == cell]
+    texts = [row for row, cell in observed if isinstance(cell, str)]
+    if not 0 < len(texts) < len(observed):
+        return None
+    others = [row for row, cell in observed if not isinstance(cell, str)]
+    if len(texts) <= len(others):
+        return f"mixes text with other cells: row {texts[0]} holds the text {cells_at(cells, texts[0])!r}; mend it"
+    return f"mixes text with other cells: row {others[0]} holds {cells_at(cells, others[0])!r}; make it text"
 
-        return polars.from_arrow(table)
-    if container.kind == "pandas":
-        return _to_pandas(table, container)
-    return table
+
+def cells_at(cells: Any, row: int) -> Any:
+    return cells.iloc[row] if hasattr(cells, "iloc") else cells[row]
+
+
+def _one_line(failure: Exception) -> str:
+    return "cannot be read: " + " ".join(str(failure).split())
+
+
+def _to_polars(table: pa.Table, container: Container) -> Any:
+    import polars
+
+    frame = polars.from_arrow(table)
+    assert isinstance(frame, polars.DataFrame)
+    enums = {name: polars.Enum(combined(table.column(name)).dictionary.to_pylist()) for name in container.dtypes}
+    return frame.with_columns(polars.col(name).cast(enum) for name, enum in enums.items())
 
 
 def _to_pandas(table: pa.Table, container: Container) -> Any:
     import pandas
 
-    series = {}
-    for name in table.column_names:
-        values = table.column(name).to_pandas()
-        dtype = container.dtypes[name]
+    series = [_series(pandas, table.column(name), container.dtypes[name]) for name in table.column_names]
+    frame = pandas.concat(series, axis=1) if series else pandas.DataFrame(index=range(table.num_rows))
+    frame.columns = [container.labels.get(name, name) for name in table.column_names]
+    return frame
+
+
+def _series(pandas: Any, cells: pa.ChunkedArray, dtype: str) -> Any:
+    if dtype == "category":
         # A category's own values come from the Arrow dictionary; "category" as a dtype would rebuild them sorted.
-        series[name] = values if dtype == "category" or str(values.dtype) == dtype else values.astype(dtype)
-    return pandas.DataFrame(series, columns=table.column_names)
+        return cells.to_pandas()
+    if dtype == "object":
+        return pandas.Series(cells.to_pylist(), dtype=object)
+    if dtype.endswith("[pyarrow]"):
+        return pandas.Series(pandas.arrays.ArrowExtensionArray(cells))
+    own = pandas.api.types.pandas_dtype(dtype)
+    if hasattr(own, "__from_arrow__"):
+        return pandas.Series(own.__from_arrow__(cells))
+    return cells.to_pandas().astype(own)

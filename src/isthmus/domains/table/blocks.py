@@ -1,0 +1,243 @@
+"""What a decoder says about the columns of a table: a family of distributions for each kind of column.
+
+Columns of one kind are handled side by side as one block, so that a wide table costs few operations.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from ...core.randomness import Randomness
+from ...parts.distributions import (
+    Bernoulli,
+    Categorical,
+    DiscretisedLogistic,
+    Distribution,
+    Gaussian,
+    Mixture,
+    StudentT,
+)
+from .columns import CategoryColumn, NumberColumn, Quantity, WholeColumn
+from .scaling import Scaling
+
+# Bounds of a learned log scale, in units of the column's own spread: no density grows without limit on a column that
+# can be reproduced exactly, and its exponential is finite.
+LOG_SCALE_BOUNDS = (-6.0, 4.0)
+# A scale for each row could sharpen on every value that repeats: it stops earlier.
+LEAST_LOG_SCALE_PER_ROW = -4.0
+# Above two degrees of freedom the variance is finite.
+LEAST_DEGREES = 2.0
+MIXTURE_COMPONENTS = 4
+
+
+class Block(nn.Module, ABC):
+    """Columns of one kind: how many decoder outputs they take, and what those outputs (..., rows, outputs) mean."""
+
+    index: Tensor  # which columns of the table, shape (columns,)
+    outputs: int
+
+    def __init__(self, index: Sequence[int]):
+        super().__init__()
+        self.register_buffer("index", torch.tensor(index, dtype=torch.long), persistent=False)
+        self.columns = len(index)
+
+    @abstractmethod
+    def log_prob(self, outputs: Tensor, cells: Tensor) -> Tensor:
+        """Log-probability of cells (rows, columns) without NaN, shape (..., rows, columns)."""
+
+    @abstractmethod
+    def sample(self, outputs: Tensor, randomness: Randomness) -> Tensor:
+        """Cells drawn from the distributions, shape (..., rows, columns)."""
+
+    @abstractmethod
+    def mode(self, outputs: Tensor) -> Tensor:
+        """The best single guess of each cell."""
+
+
+class QuantityBlock(Block):
+    """Columns whose cells have a scale, and a range that samples stay in."""
+
+    low: Tensor
+    high: Tensor
+    lowest: Tensor
+    highest: Tensor
+
+    def __init__(self, index: Sequence[int], columns: Sequence[Quantity]):
+        super().__init__(index)
+        self.scaling = Scaling([column.scale for column in columns], [column.step for column in columns])
+        low, high = (
+            torch.tensor(ends, dtype=torch.float64)
+            for ends in ([column.low for column in columns], [column.high for column in columns])
+        )
+        for name, end in {"low": low, "high": high, "lowest": self.scaling(low), "highest": self.scaling(high)}.items():
+            self.register_buffer(name, end.float(), persistent=False)
+
+    def _restored_in_range(self, y: Tensor) -> Tensor:
+        cells = self.scaling.restore(torch.minimum(torch.maximum(y, self.lowest), self.highest))
+        return torch.minimum(torch.maximum(cells, self.low), self.high)
+
+    def _component_outputs(self, outputs: Tensor) -> tuple[Tensor, ...]:
+        """Logits, locations and log scales of each column's components, (..., columns, components) each.
+
+        Components start spread over the column's range: started alike, they would stay alike.
+        """
+        logits, location, log_scale = outputs.unflatten(-1, (self.columns, 3, MIXTURE_COMPONENTS)).unbind(-2)
+        spread = torch.linspace(-1.5, 1.5, MIXTURE_COMPONENTS, device=outputs.device, dtype=outputs.dtype)
+        return logits, location + spread, log_scale - 0.5
+
+
+class NumberBlock(QuantityBlock):
+    """Real numbers: densities of scaled numbers.
+
+    The noise scale of each column is learned and shared by all rows (σ-VAE, Rybkin et al., 2021,
+    https://arxiv.org/abs/2006.13202), which balances reconstruction against KL by itself; a mixture's depend on the
+    row.
+    """
+
+    def __init__(self, index: Sequence[int], columns: Sequence[NumberColumn], family: str):
+        super().__init__(index, columns)
+        self.family = family
+        self.outputs = self.columns * (3 * MIXTURE_COMPONENTS if family == "mixture" else 1)
+        if family != "mixture":
+            self.log_scale = nn.Parameter(torch.full((self.columns,), -0.5))
+        if family == "student_t":
+            self.log_degrees = nn.Parameter(torch.full((self.columns,), math.log(5.0)))
+
+    def _distribution(self, outputs: Tensor) -> Distribution:
+        if self.family == "mixture":
+            logits, mean, log_scale = self._component_outputs(outputs)
+            return Mixture(logits, Gaussian(mean, log_scale.clamp(LEAST_LOG_SCALE_PER_ROW, LOG_SCALE_BOUNDS[1])))
+        log_scale = self.log_scale.clamp(*LOG_SCALE_BOUNDS)
+        if self.family == "student_t":
+            return StudentT(LEAST_DEGREES + self.log_degrees.clamp(-4.0, 4.0).exp(), outputs, log_scale)
+        return Gaussian(outputs, log_scale)
+
+    def log_prob(self, outputs: Tensor, cells: Tensor) -> Tensor:
+        return self._distribution(outputs).log_prob(self.scaling(cells))
+
+    def sample(self, outputs: Tensor, randomness: Randomness) -> Tensor:
+        return self._restored_in_range(self._distribution(outputs).sample(randomness))
+
+    def mode(self, outputs: Tensor) -> Tensor:
+        return self.scaling.restore(self._distribution(outputs).mean)
+
+
+class WholeBlock(QuantityBlock):
+    """Whole numbers and dates: a logistic of the scaled number, whose place and width depend on the row, gives each
+    whole number the mass between its halfway points. The ends of the fitted range take the tails."""
+
+    narrowest: Tensor
+    first: Tensor
+    last: Tensor
+
+    def __init__(self, index: Sequence[int], columns: Sequence[WholeColumn], family: str):
+        super().__init__(index, columns)
+        self.family = family
+        self.outputs = self.columns * (3 * MIXTURE_COMPONENTS if family == "mixture" else 2)
+        (first, low_width), (last, high_width) = (self.scaling.cells(end) for end in (self.low, self.high))
+        # asinh is steepest at the centre: the narrowest cell is at one of the ends.
+        for name, values in {"first": first, "last": last, "narrowest": torch.minimum(low_width, high_width)}.items():
+            self.register_buffer(name, values, persistent=False)
+
+    def _distribution(self, outputs: Tensor, width: Tensor) -> Distribution:
+        """Of scaled numbers, in cells of this width."""
+        # Much narrower than a cell, all mass is in one cell already.
+        least = (self.narrowest.log() - 3.0).clamp(max=LOG_SCALE_BOUNDS[0] + 3.0)
+        if self.family == "mixture":
+            logits, location, log_scale = self._component_outputs(outputs)
+            log_scale = torch.maximum(log_scale - 1.0, least.unsqueeze(-1)).clamp(max=LOG_SCALE_BOUNDS[1])
+            cells = (edge.unsqueeze(-1) for edge in (width, self.first, self.last))
+            return Mixture(logits, DiscretisedLogistic(location, log_scale, *cells))
+        location, log_scale = outputs.unflatten(-1, (self.columns, 2)).unbind(-1)
+        log_scale = torch.maximum(log_scale - 1.0, least).clamp(max=LOG_SCALE_BOUNDS[1])
+        return DiscretisedLogistic(location, log_scale, width, self.first, self.last)
+
+    def log_prob(self, outputs: Tensor, cells: Tensor) -> Tensor:
+        # A value outside the range that was fitted counts as the nearest end: a mass has nothing beyond.
+        inside = torch.minimum(torch.maximum(cells, self.low), self.high)
+        middle, width = self.scaling.cells(inside)
+        return self._distribution(outputs, width).log_prob(middle)
+
+    def sample(self, outputs: Tensor, randomness: Randomness) -> Tensor:
+        return self._restored_in_range(self._distribution(outputs, self.narrowest).sample(randomness))
+
+    def mode(self, outputs: Tensor) -> Tensor:
+        return self._restored_in_range(self._distribution(outputs, self.narrowest).mean)
+
+
+class BooleanBlock(Block):
+    """True or false."""
+
+    def __init__(self, index: Sequence[int]):
+        super().__init__(index)
+        self.outputs = self.columns
+
+    def log_prob(self, outputs: Tensor, cells: Tensor) -> Tensor:
+        return Bernoulli(outputs).log_prob(cells)
+
+    def sample(self, outputs: Tensor, randomness: Randomness) -> Tensor:
+        return Bernoulli(outputs).sample(randomness)
+
+    def mode(self, outputs: Tensor) -> Tensor:
+        return Bernoulli(outputs).mode
+
+
+class CategoryBlock(Block):
+    """One of several categories; rare ones share the last code, and within it their frequencies decide."""
+
+    slot: Tensor
+    last: Tensor
+    start: Tensor
+    log_share: Tensor
+    cumulative_share: Tensor
+
+    def __init__(self, index: Sequence[int], columns: Sequence[CategoryColumn]):
+        super().__init__(index)
+        sizes = [column.modelled for column in columns]
+        self.outputs = sum(sizes)
+        # Padding: logits of column c stand at (c, 0 … size − 1) of a rectangle, −∞ beyond.
+        self.width = max(sizes)
+        slots = [c * self.width + code for c, size in enumerate(sizes) for code in range(size)]
+        shares = [_shares(column) for column in columns]
+        lengths = torch.tensor([len(share) for share in shares])
+        for name, values in {
+            "slot": torch.tensor(slots),
+            "last": torch.tensor([size - 1.0 for size in sizes]),
+            # All columns' categories one after another: those of column c start at start[c].
+            "start": lengths.cumsum(0) - lengths,
+            "log_share": torch.cat([share.where(share > 0, 1.0).log() for share in shares]).float(),
+            # Column c's shares run from c to c + 1, so that one search finds a draw of any column.
+            "cumulative_share": torch.cat([c + share.cumsum(0).clamp(max=1.0) for c, share in enumerate(shares)]),
+        }.items():
+            self.register_buffer(name, values, persistent=False)
+
+    def _distribution(self, outputs: Tensor) -> Categorical:
+        """Of the codes that the model tells apart."""
+        padded = outputs.new_full((*outputs.shape[:-1], self.columns * self.width), -torch.inf)
+        padded = padded.index_copy(-1, self.slot, outputs)
+        return Categorical(padded.unflatten(-1, (self.columns, self.width)))
+
+    def log_prob(self, outputs: Tensor, cells: Tensor) -> Tensor:
+        within = self.log_share[self.start + cells.long()]  # (rows, columns); 0 for categories with a code of their own
+        return self._distribution(outputs).log_prob(torch.minimum(cells, self.last)) + within
+
+    def sample(self, outputs: Tensor, randomness: Randomness) -> Tensor:
+        codes = self._distribution(outputs).sample(randomness)
+        column = torch.arange(self.columns, device=codes.device)
+        draws = column + randomness.uniform(*codes.shape).double()
+        rare = torch.searchsorted(self.cumulative_share, draws, right=True) - self.start
+        return torch.where(codes == self.last, rare.to(codes.dtype), codes)
+
+    def mode(self, outputs: Tensor) -> Tensor:
+        # Rare categories stand in order of frequency: the shared code is the code of the commonest of them.
+        return self._distribution(outputs).mode
+
+
+def _shares(column: CategoryColumn) -> Tensor:
+    """The share of each category in the last code of its column: 0 for those with a code of their own, float64."""
+    counts = torch.tensor(column.counts, dtype=torch.float64)
+    counts[: column.modelled - 1] = 0.0
+    return counts / counts.sum()

@@ -1,0 +1,89 @@
+"""p(row | code) of a table."""
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from ...core.randomness import Randomness
+from ...parts.likelihood import Likelihood
+from .blocks import Block, BooleanBlock, CategoryBlock, NumberBlock, WholeBlock
+from .columns import BooleanColumn, CategoryColumn, Column, NumberColumn, WholeColumn
+
+Kind = TypeVar("Kind", bound=Column)
+
+
+class TableHead(nn.Module):
+    """Decoder outputs (..., rows, outputs) → the likelihood of tables."""
+
+    place: Tensor  # where each column of the table stands among the blocks' columns and the empty ones, (columns,)
+
+    def __init__(self, columns: Sequence[Column], family: str):
+        super().__init__()
+        self.blocks = _blocks(columns, family)
+        self.sizes = [block.outputs for block in self.blocks]
+        self.outputs = max(1, sum(self.sizes))
+        covered = [int(i) for block in self.blocks for i in block.index]
+        empty = [i for i in range(len(columns)) if i not in set(covered)]
+        self.empty = len(empty)
+        place = torch.tensor([*covered, *empty]).argsort()
+        self.register_buffer("place", place, persistent=False)
+        self.layers = nn.ModuleList(self.blocks)
+
+    def forward(self, outputs: Tensor) -> "TableLikelihood":
+        return TableLikelihood(self, outputs)
+
+
+def _blocks(columns: Sequence[Column], family: str) -> list[Block]:
+    """One block for each kind of column there is."""
+    numbers, wholes = _chosen(columns, NumberColumn), _chosen(columns, WholeColumn)
+    booleans, categories = _chosen(columns, BooleanColumn), _chosen(columns, CategoryColumn)
+    blocks: list[Block] = []
+    if numbers:
+        blocks.append(NumberBlock(list(numbers), list(numbers.values()), family))
+    if wholes:
+        blocks.append(WholeBlock(list(wholes), list(wholes.values()), family))
+    if booleans:
+        blocks.append(BooleanBlock(list(booleans)))
+    if categories:
+        blocks.append(CategoryBlock(list(categories), list(categories.values())))
+    return blocks
+
+
+def _chosen(columns: Sequence[Column], kind: type[Kind]) -> dict[int, Kind]:
+    """The columns of a kind, by their place in the table."""
+    return {i: column for i, column in enumerate(columns) if isinstance(column, kind)}
+
+
+class TableLikelihood(Likelihood):
+    """Columns independent given the codes, each with the distribution of its kind."""
+
+    def __init__(self, head: TableHead, outputs: Tensor):
+        self.head = head
+        self.leading = outputs.shape[:-1]
+        self.like = outputs
+        pieces = outputs[..., : sum(head.sizes)].split(head.sizes, dim=-1)
+        self.parts = list(zip(head.blocks, pieces, strict=True))
+
+    def log_prob_per_feature(self, x: Tensor) -> Tensor:
+        return self._in_order([self._log_prob(block, outputs, x) for block, outputs in self.parts], 0.0)
+
+    def sample(self, randomness: Randomness) -> Tensor:
+        return self._in_order([block.sample(outputs, randomness) for block, outputs in self.parts], torch.nan)
+
+    def mode(self) -> Tensor:
+        return self._in_order([block.mode(outputs) for block, outputs in self.parts], torch.nan)
+
+    def _log_prob(self, block: Block, outputs: Tensor, x: Tensor) -> Tensor:
+        cells = x.index_select(-1, block.index)
+        missing = cells.isnan()
+        # Filled before the formula and masked after it: a gradient through NaN is NaN even where it is not used.
+        return block.log_prob(outputs, cells.masked_fill(missing, 0.0)).masked_fill(missing, 0.0)
+
+    def _in_order(self, pieces: list[Tensor], empty: float) -> Tensor:
+        """Blocks' results (..., columns of the block) → (..., columns) in the table's order."""
+        if self.head.empty:
+            leading = pieces[0].shape[:-1] if pieces else self.leading
+            pieces = [*pieces, self.like.new_full((*leading, self.head.empty), empty)]
+        return torch.cat(pieces, dim=-1).index_select(-1, self.head.place)
