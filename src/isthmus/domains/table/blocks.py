@@ -68,12 +68,15 @@ class QuantityBlock(Block):
     def __init__(self, index: Sequence[int], columns: Sequence[Quantity]):
         super().__init__(index)
         self.scaling = Scaling([column.scale for column in columns], [column.step for column in columns])
-        low, high = (
-            torch.tensor(ends, dtype=torch.float64)
-            for ends in ([column.low for column in columns], [column.high for column in columns])
-        )
-        for name, end in {"low": low, "high": high, "lowest": self.scaling(low), "highest": self.scaling(high)}.items():
-            self.register_buffer(name, end.float(), persistent=False)
+        low = torch.tensor([column.low for column in columns], dtype=torch.float64)
+        high = torch.tensor([column.high for column in columns], dtype=torch.float64)
+        for name, end in {
+            "low": _single(low, up=True),
+            "high": _single(high, up=False),
+            "lowest": self.scaling(low).float(),
+            "highest": self.scaling(high).float(),
+        }.items():
+            self.register_buffer(name, end, persistent=False)
 
     def _restored_in_range(self, y: Tensor) -> Tensor:
         cells = self.scaling.restore(torch.minimum(torch.maximum(y, self.lowest), self.highest))
@@ -87,6 +90,14 @@ class QuantityBlock(Block):
         logits, location, log_scale = outputs.unflatten(-1, (self.columns, 3, MIXTURE_COMPONENTS)).unbind(-2)
         spread = torch.linspace(-1.5, 1.5, MIXTURE_COMPONENTS, device=outputs.device, dtype=outputs.dtype)
         return logits, location + spread, log_scale - 0.5
+
+
+def _single(ends: Tensor, up: bool) -> Tensor:
+    """The nearest numbers of single precision that do not lie below (`up`), or above, the given ones."""
+    nearest = ends.float()
+    beyond = nearest.double() < ends if up else nearest.double() > ends
+    inward = torch.nextafter(nearest, torch.full_like(nearest, torch.inf if up else -torch.inf))
+    return torch.where(beyond, inward, nearest)
 
 
 class NumberBlock(QuantityBlock):

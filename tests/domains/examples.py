@@ -1,0 +1,78 @@
+"""Sample rows of each domain, for the contract suite. A new domain adds its own under its name.
+
+Rows are without chance: fixed seeds, so that a failure repeats.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+
+@dataclass(frozen=True)
+class Example:
+    """Rows to fit, and how."""
+
+    rows: Callable[[], Any]
+    likelihood: str = "auto"
+
+
+def mixed_frame(rows: int = 60, missing: bool = True) -> pd.DataFrame:
+    """Every kind of column, with missing cells in most."""
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {
+            "length": rng.normal(43.9, 5.5, rows).round(1),
+            "mass": rng.integers(2700, 6300, rows) * 1.0,
+            "income": np.exp(rng.normal(0, 6, rows)),
+            "year": rng.integers(2007, 2010, rows),
+            "views": np.floor(np.exp(rng.normal(0, 4, rows))).astype(np.int64),
+            "alive": rng.random(rows) < 0.3,
+            "island": rng.choice(["Biscoe", "Dream", "Torgersen"], rows, p=[0.5, 0.4, 0.1]),
+            "grade": pd.Categorical(rng.choice(["low", "high"], rows), ["low", "middle", "high"], ordered=True),
+            "day": pd.Timestamp("2007-11-11") + pd.to_timedelta(rng.integers(0, 900, rows), "D"),
+            "waited": pd.to_timedelta(rng.integers(0, 9000, rows), "s"),
+        }
+    )
+    frame.loc[rows - 1, "views"] = 1_000_000  # far out
+    if missing:
+        for place, name in enumerate(("length", "mass", "income", "island", "grade", "day")):
+            frame.loc[place :: 7 + place, name] = None
+    return frame
+
+
+def _greys(dtype: str, levels: int, shape: tuple[int, ...] = (20, 6, 5)) -> np.ndarray:
+    values = np.random.default_rng(1).integers(0, levels, shape).astype(dtype)
+    values.flat[:2] = 0, levels - 1
+    return values
+
+
+def _shares(low: float = 0.0, high: float = 1.0) -> np.ndarray:
+    return np.random.default_rng(2).uniform(low, high, (20, 6, 5)).astype(np.float32)
+
+
+EXAMPLES: dict[str, dict[str, Example]] = {
+    "table": {
+        **{family: Example(mixed_frame, family) for family in ("gaussian", "student_t", "mixture")},
+        "complete": Example(lambda: mixed_frame(missing=False)),
+        "array": Example(lambda: np.random.default_rng(3).normal(5, 2, (30, 4))),
+        "array with missing cells": Example(
+            lambda: np.where(np.eye(6, 3) > 0, np.nan, np.arange(18).reshape(6, 3) / 7)
+        ),
+    },
+    "image": {
+        "digits": Example(lambda: _greys("float64", 17).astype(np.int64)),
+        "bytes": Example(lambda: _greys("uint8", 256)),
+        "16 bits": Example(lambda: _greys("uint16", 4000)),
+        "beta-binomial": Example(lambda: _greys("uint8", 256), "beta_binomial"),
+        "from below 0": Example(lambda: _greys("int16", 9) - np.int16(4)),
+        "shares": Example(_shares),
+        "shares as chances": Example(_shares, "bernoulli"),
+        "beyond 0 … 1": Example(lambda: _shares(-3, 7).astype(np.float64)),
+        "black and white": Example(lambda: _greys("uint8", 2).astype(bool)),
+        "colour": Example(lambda: _greys("uint8", 256, (12, 5, 4, 3))),
+        "opacity": Example(lambda: _greys("uint8", 256, (12, 5, 4, 4))),
+    },
+}
