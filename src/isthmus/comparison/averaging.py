@@ -28,7 +28,7 @@ def contender_facts(task: Task, runs: list[dict[str, Any]], has_model: bool) -> 
 def means(values: Sequence[Any]) -> Any:
     """Numbers averaged over seeds at each place of a nest of dicts and lists of numbers.
 
-    A count on which all seeds agree stays whole. Words, and lists of anything else, are the first seed's, whose model is
+    A count on which all seeds agree stays whole. Words and other lists are the first seed's, whose model is
     the one that is kept and shown.
     """
     first = values[0]

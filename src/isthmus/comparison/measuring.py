@@ -199,13 +199,5 @@ def _anomaly(data: Data, contender: Contender, seed: int) -> dict[str, Any]:
         planted = anomaly.plant(
             matrix, data.domain.categorical, kind, Randomness(seed, "anomalies", kind).numpy(), data.event_shape
         )
-        scores[kind] = contender.strangeness(_tensor_of(data.domain, planted, usual))
+        scores[kind] = contender.strangeness(data.domain.from_matrix(planted))
     return anomaly.detection(contender.strangeness(usual), scores)
-
-
-def _tensor_of(domain: Domain, matrix: np.ndarray, like: Tensor) -> Tensor:
-    """Rows in evaluation's form as the domain's tensor."""
-    if domain.picture_kind == "table":
-        return torch.from_numpy(matrix)
-    x = domain.from_features(torch.from_numpy(matrix).float())
-    return x if like.is_floating_point() else x.round().to(like.dtype)
