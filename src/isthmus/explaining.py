@@ -17,7 +17,7 @@ from .domains.table import Table
 from .domains.table.columns import BooleanColumn, CategoryColumn, Column, EmptyColumn
 from .domains.table.frames import to_arrow
 from .estimator.base import BATCH, Estimator
-from .estimator.inference import as_input, in_batches
+from .estimator.inference import in_batches
 
 # A walk goes from the lower to the upper of these quantiles of a unit's codes: as far as real rows go, outliers apart.
 WALKED = (0.02, 0.98)
@@ -28,8 +28,9 @@ MOST_EFFECT_ROWS = 128
 MOST_CATEGORIES = 16
 # A unit or a column whose effect is below this share of the largest is not worth a reader's time.
 LEAST_SHARE = 0.05
-# Generated rows that say what is usual for a column.
-USUAL_ROWS = 1_024
+# Generated rows that say what is usual for a column, and draws of the codes for each score.
+USUAL_ROWS = 256
+SURPRISE_DRAWS = 4
 
 SECONDS_PER_YEAR = 365.2425 * 86_400
 
@@ -117,21 +118,25 @@ def heat_maps(estimator: Estimator, effect: np.ndarray) -> list[str]:
 
 
 def excess_surprise(estimator: Estimator, x: Tensor) -> np.ndarray:
-    """How much less likely each cell is than its column usually is, in nats, shape (rows, columns).
+    """For tables: how much more surprising each cell is than its column usually is, in nats, shape (rows, columns).
 
-    A cell's log-probability is that under p(x | the row's own code). What is usual for a column is the median of that
-    over rows that the model itself generates, so a row's numbers depend on the row alone. Missing cells have 0.
+    A cell's surprise given the rest of its row, −log p(cell | others) = log p(others) − log p(row), is found by scoring
+    the row with the cell and without it. What is usual for a column is the median over rows that the model itself
+    generates, so a row's numbers depend on the row alone. Missing cells have 0.
     """
     generated = estimator.sample_tensors(USUAL_ROWS, estimator._seed)
-    usual = np.median(_log_prob_per_column(estimator, generated), axis=0)
-    return np.where(np.isnan(estimator.domain_.matrix(x)), 0.0, usual - _log_prob_per_column(estimator, x))
+    usual = np.median(_surprise(estimator, generated), axis=0)
+    return np.where(x.isnan().numpy(), 0.0, _surprise(estimator, x) - usual)
 
 
-def _log_prob_per_column(estimator: Estimator, x: Tensor) -> np.ndarray:
-    def log_prob(batch: Tensor) -> Tensor:
-        return estimator.model_.likelihood(estimator.model_.posterior(batch).mean).log_prob_per_feature(batch)
-
-    return in_batches(log_prob, as_input(x), BATCH, estimator._device).double().numpy()
+def _surprise(estimator: Estimator, x: Tensor) -> np.ndarray:
+    whole = estimator.score_tensors(x, SURPRISE_DRAWS)
+    surprise = np.empty(x.shape)
+    for column in range(x.shape[1]):
+        rest = x.clone()
+        rest[:, column] = torch.nan
+        surprise[:, column] = estimator.score_tensors(rest, SURPRISE_DRAWS) - whole
+    return surprise
 
 
 # Which units, and where they go.

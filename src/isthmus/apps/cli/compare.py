@@ -10,7 +10,7 @@ import typer
 
 from ...core.errors import DataError
 from . import arguments
-from .screen import number, print_notes, print_table
+from .screen import number, print_table
 
 if TYPE_CHECKING:
     from ...comparison import Comparison
@@ -68,21 +68,21 @@ def compare(
     latents = None if latent is None else arguments.whole_numbers(latent, "--latent")
     options = arguments.settings(set_)
 
+    from ... import domains
     from ...comparison import compare as run
-    from .inputs import read_rows
+    from .inputs import check_kind, read_rows
 
     source = read_rows(data, _kept_apart(drop, target))
     chosen = _target(source, target)
-    rows, values = _parted(source, chosen)
-    test_rows, test_values = None, None
-    if test is not None:
-        test_rows, test_values = _parted(read_rows(test, []), chosen)
+    test_source = None if test is None else read_rows(test, [])
+    if test is not None and test_source is not None:
+        check_kind(test, test_source.rows, domains.choose(source.rows).name, f"{data} holds")
     with _progress() as progress:
         comparison = run(
-            rows,
-            target=values,
-            test=test_rows,
-            test_target=test_values,
+            source.rows,
+            target=_target_of(source, chosen),
+            test=None if test_source is None else test_source.rows,
+            test_target=None if test_source is None else _target_of(test_source, chosen),
             models=names,
             latents=latents,
             epochs=epochs,
@@ -114,18 +114,17 @@ def _kept_apart(drop: list[str] | None, target: str | None) -> list[str]:
 def _target(source: "Source", asked: str | None) -> str | None:
     """The target's name, if there is to be one."""
     if asked is None and USUAL_LABEL in source.labels:
-        print_notes(
-            [f"the labels beside the rows are the target: for measuring only (--target {NO_TARGET} to do without)"]
-        )
         return USUAL_LABEL
     return None if asked == NO_TARGET else asked
 
 
-def _parted(source: "Source", target: str | None) -> tuple[Any, Any]:
-    """Rows without the target, and the target's values."""
+def _target_of(source: "Source", target: str | None) -> Any:
+    """The target as the comparison takes it: a table's by its column's name, an array's as values."""
+    import pyarrow as pa
+
     from ...files.target import labelled
 
-    return (source.rows, None) if target is None else labelled(source, target)
+    return target if target is None or isinstance(source.rows, pa.Table) else labelled(source, target)[1]
 
 
 @contextmanager
@@ -183,10 +182,11 @@ def _legend(facts: dict[str, Any]) -> list[str]:
     """What the columns mean, and which way is better."""
     contenders = facts["contenders"]
     metric = next((found["probe"]["metric"] for found in contenders if found["probe"]), None)
+    target = (facts["data"]["target"] or {}).get("name") or "the target"
     return [
         f"reconstruction: error on held-out rows, {contenders[0]['reconstruction']['unit']} (lower is better)",
         "likelihood: of held-out rows, nats per row (higher)",
-        *([f"probe: {metric} of the target told from the codes (higher)"] if metric else []),
+        *([f"probe: {metric} of {target}, never shown to the models, told from the codes (higher)"] if metric else []),
         "generation: how well a classifier tells generated rows from real ones, AUROC (0.5 is best)",
         "detection: how well unusual rows are told from usual ones, AUROC (higher)",
         "bits: ideal code length of held-out rows, bits per row (lower)",

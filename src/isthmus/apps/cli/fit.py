@@ -1,6 +1,5 @@
 """`isthmus fit`: train one model and keep it."""
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -8,10 +7,11 @@ import typer
 
 from ...core.errors import OptionError
 from . import arguments
-from .screen import print_notes, print_result
+from .screen import INTERRUPTED, print_interrupted, print_notes, print_result
 
 if TYPE_CHECKING:
     from ...estimator.base import Estimator
+    from ...training.checkpoint import Checkpoint
 
 MODEL_ENDING = ".safetensors"
 
@@ -25,7 +25,7 @@ def fit(
         typer.Option(
             metavar="N|auto",
             help="Latent units; auto tries several numbers and keeps the smallest that does as well as the best.  "
-            "[default: 16]",
+            "[default: the model's own]",
             show_default=False,
         ),
     ] = None,
@@ -47,7 +47,8 @@ def fit(
     check_model_place(out)
     flags = {"latent_dim": _latent_dim(latent), "epochs": epochs, "random_state": seed, "device": device}
     options = arguments.merged(arguments.settings(set_), flags)
-    if resume and options.get("latent_dim") == "auto":
+    searched = options.get("latent_dim") == "auto"  # several models, one after another: nothing to go on from
+    if resume and searched:
         raise OptionError("--resume: a run with --latent auto cannot be gone on with; give a number")
     estimator = _estimator(model, options)
 
@@ -61,7 +62,7 @@ def fit(
     elif checkpoint.load() is None:
         print_notes([f"there is no checkpoint {checkpoint.path}; starting from the beginning"])
     estimator.set_params(verbose=1)  # a bar, on a terminal only; the model file keeps what the user asked for
-    estimator.fit(rows, checkpoint=checkpoint.path)
+    estimator.fit(rows, checkpoint=None if searched else checkpoint.path)
     estimator.set_params(verbose=options.get("verbose", 0))
     if estimator.training_["interrupted"]:
         _keep_the_best(estimator, out, checkpoint)
@@ -78,7 +79,7 @@ def fit(
 def check_model_place(out: Path) -> None:
     """Refuse a place for a model before it is trained."""
     if out.suffix.lower() != MODEL_ENDING:
-        raise OptionError(f"--out {out}: a model file ends in {MODEL_ENDING}; name it {out.name}{MODEL_ENDING}")
+        raise OptionError(f"--out {out}: a model file ends in {MODEL_ENDING}; name it {out.with_suffix(MODEL_ENDING)}")
     arguments.check_place(out)
 
 
@@ -107,19 +108,17 @@ def _estimator(name: str, options: dict[str, Any]) -> "Estimator":
     return estimator
 
 
-def _keep_the_best(estimator: "Estimator", out: Path, checkpoint: Any) -> None:
+def _keep_the_best(estimator: "Estimator", out: Path, checkpoint: "Checkpoint") -> None:
     """What Ctrl-C leaves, said in one line; ends the program with the status of an interrupted one."""
-    if estimator.training_["epochs"] == 0:
+    epochs = estimator.training_["epochs"]
+    if epochs == 0:
         checkpoint.remove()
-        print("isthmus: interrupted before the first epoch ended; nothing was written", file=sys.stderr)
+        print_interrupted("before the first epoch ended; nothing was written")
     else:
         estimator.save(out)
-        print(
-            f"isthmus: interrupted after {estimator.training_['epochs']} epochs; the best so far is in {out}; "
-            "the same command with --resume goes on",
-            file=sys.stderr,
-        )
-    raise SystemExit(130)
+        more = "; the same command with --resume goes on" if checkpoint.path.exists() else ""
+        print_interrupted(f"after {epochs} epochs; the best so far is in {out}{more}")
+    raise SystemExit(INTERRUPTED)
 
 
 def _facts(estimator: "Estimator", out: Path) -> dict[str, Any]:

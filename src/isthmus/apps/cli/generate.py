@@ -11,7 +11,7 @@ from .screen import print_result
 def generate(
     model: arguments.Model,
     out: arguments.Rows,
-    rows: Annotated[int, typer.Option("-n", "--rows", metavar="N", help="How many rows.")] = 1000,
+    rows: Annotated[int, typer.Option("-n", "--rows", metavar="N", help="How many rows.", min=1)] = 1000,
     seed: Annotated[
         int | None,
         typer.Option(

@@ -18,8 +18,21 @@ def read_rows(data: str, drop: list[str]) -> "Source":
     from ...files.reading import read
 
     source = target.drop(read(data), drop)
+    _refuse_gaps(source.rows, data)
     print_notes(source.notes)
     return source
+
+
+def _refuse_gaps(rows: Any, data: str) -> None:
+    """Refuse NaN and infinity in a matrix: what is missing is said by a table's empty cells, not by numbers."""
+    import numpy as np
+
+    if isinstance(rows, np.ndarray) and rows.ndim == 2 and rows.dtype.kind == "f" and not np.isfinite(rows).all():
+        row, column = np.argwhere(~np.isfinite(rows))[0]
+        value = "NaN" if np.isnan(rows[row, column]) else "infinity"
+        raise DataError(
+            f"{data}: row {row}, column {column} is {value}; remove the row, or give a table with empty cells"
+        )
 
 
 def read_rows_for(model: "Estimator", data: str) -> tuple["Source", Any]:
@@ -29,19 +42,22 @@ def read_rows_for(model: "Estimator", data: str) -> tuple["Source", Any]:
     """
     import pyarrow as pa
 
-    from ... import domains
-
     source = read_rows(data, [])
     domain, rows = model.domain_, source.rows
-    kind = domains.choose(rows).name
-    if kind != domain.name:
-        raise DataError(
-            f"{data}: holds {KINDS.get(kind, kind)}; the model was fitted to {KINDS.get(domain.name, domain.name)}"
-        )
+    check_kind(data, rows, domain.name, "the model was fitted to")
     if isinstance(rows, pa.Table) and set(domain.column_names) <= set(rows.column_names):
         rows = rows.select(domain.column_names)
     print_notes(domain.surprises(rows))
     return source, rows
+
+
+def check_kind(data: str, rows: Any, expected: str, because: str) -> None:
+    """Refuse rows of another kind than the domain `expected`."""
+    from ... import domains
+
+    kind = domains.choose(rows).name
+    if kind != expected:
+        raise DataError(f"{data}: holds {KINDS.get(kind, kind)}; {because} {KINDS.get(expected, expected)}")
 
 
 def row_ids(source: "Source", rows: int) -> Any:

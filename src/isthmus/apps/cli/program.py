@@ -16,10 +16,7 @@ from .explain import explain
 from .fit import fit
 from .generate import generate
 from .score import score
-from .screen import print_error
-
-# The usual status of a program that Ctrl-C ended: 128 and the number of the signal.
-INTERRUPTED = 130
+from .screen import INTERRUPTED, print_error, print_interrupted
 
 app = typer.Typer(
     name="isthmus",
@@ -33,7 +30,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (compare, fit, encode, decode, generate, score, explain, info, models):
+COMMANDS = (compare, fit, encode, decode, generate, score, explain, info, models)
+for command in COMMANDS:
     app.command()(command)
 
 
@@ -63,9 +61,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
             standalone_mode=False,
             obj={"command": shlex.join(["isthmus", *given])},
         )
-    except (IsthmusError, typer.TyperException) as failure:
-        print_error(failure.format_message() if isinstance(failure, typer.TyperException) else str(failure))
+    except typer.TyperException as failure:
+        print_error(_misused(failure))
+        return 2
+    except IsthmusError as failure:
+        print_error(str(failure))
         return 2
     if status == INTERRUPTED:
-        print("isthmus: interrupted", file=sys.stderr)
+        print_interrupted()
     return status or 0
+
+
+def _misused(failure: typer.TyperException) -> str:
+    """What is wrong with the command line, and where its help is."""
+    context = getattr(failure, "ctx", None)  # the command, where the failure is one of its arguments
+    command = "isthmus" if context is None else context.command_path
+    return f"{failure.format_message().rstrip('.')}; see {command} --help"

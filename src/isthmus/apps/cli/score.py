@@ -20,7 +20,8 @@ def score(model: arguments.Model, data: arguments.Data, out: arguments.Rows, as_
 
     Columns of the result: `row` (its number from 0, or the image's file), `score` (log p(x) in nats, higher is more
     usual), `flag` (true for outliers: scores below the threshold that was fitted), and for tables `column_1` to
-    `column_3`: the columns that lower the score most, measured against what is usual for each column.
+    `column_3`: the columns that made a flagged row one, whose cells the rest of the row makes most surprising, measured
+    against what is usual for each column.
     """
     arguments.check_place(out)
 
@@ -35,7 +36,7 @@ def score(model: arguments.Model, data: arguments.Data, out: arguments.Rows, as_
     scores = estimator.score_samples(rows)
     flags = scores < estimator.offset_
     columns = {"row": row_ids(source, len(scores)), "score": pa.array(scores), "flag": pa.array(flags)}
-    write_table(pa.table(columns | _blamed(estimator, rows)), out)
+    write_table(pa.table(columns | _blamed(estimator, rows, flags)), out)
     facts = {
         "rows": len(scores),
         "flagged": int(flags.sum()),
@@ -48,24 +49,22 @@ def score(model: arguments.Model, data: arguments.Data, out: arguments.Rows, as_
     print_result(facts, f"{flagged}. Written to {out}", as_json)
 
 
-def _blamed(estimator: "Estimator", rows: Any) -> "dict[str, pa.Array]":
-    """The columns that lower each row's score most, the worst first; none for images, whose columns are pixels."""
+def _blamed(estimator: "Estimator", rows: Any, flags: "np.ndarray") -> "dict[str, pa.Array]":
+    """The columns that made each flagged row one, the worst first; none for images, whose columns are pixels."""
     import numpy as np
     import pyarrow as pa
+    import torch
 
     from ...explaining import excess_surprise
 
-    if estimator.domain_.picture_kind == "image":
+    domain = estimator.domain_
+    if domain.picture_kind == "image":
         return {}
-    surprise = excess_surprise(estimator, estimator.domain_.tensors(rows))
-    names = np.array(estimator.domain_.column_names, dtype=object)
-    order = np.argsort(-surprise, axis=1, kind="stable")
-    return {
-        f"column_{place + 1}": pa.array(_names_at(names, surprise, order[:, place]), pa.string())
-        for place in range(min(NAMED_COLUMNS, len(names)))
-    }
-
-
-def _names_at(names: "np.ndarray", surprise: "np.ndarray", columns: "np.ndarray") -> list[str | None]:
-    """One column's name for each row, None where it is no more surprising than usual."""
-    return [str(names[column]) if surprise[row, column] > 0 else None for row, column in enumerate(columns)]
+    named = np.full((len(flags), min(NAMED_COLUMNS, len(domain.column_names))), None, dtype=object)
+    if flags.any():
+        surprise = excess_surprise(estimator, domain.tensors(rows)[torch.from_numpy(flags)])
+        worst = np.argsort(-surprise, axis=1, kind="stable")[:, : named.shape[1]]
+        names = np.array(domain.column_names, dtype=object)[worst]
+        names[np.take_along_axis(surprise, worst, axis=1) <= 0] = None
+        named[flags] = names
+    return {f"column_{place + 1}": pa.array(column, pa.string()) for place, column in enumerate(named.T)}

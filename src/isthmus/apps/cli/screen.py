@@ -10,11 +10,18 @@ if TYPE_CHECKING:
 
 # A terminal folds lines itself; what is piped into a file is better whole.
 WIDTH_WITHOUT_TERMINAL = 160
+# The usual status of a program that Ctrl-C ended: 128 and the number of the signal.
+INTERRUPTED = 130
 
 
 def print_error(message: str) -> None:
     """The one line that bad input gets."""
     print(f"isthmus: error: {' '.join(message.split())}", file=sys.stderr)
+
+
+def print_interrupted(what: str = "") -> None:
+    """The one line that Ctrl-C gets."""
+    print(f"isthmus: interrupted {what}".rstrip(), file=sys.stderr)
 
 
 def print_notes(notes: Iterable[str]) -> None:
