@@ -82,8 +82,8 @@ class Domain(ABC):
         """Tensors → (rows, outputs)."""
 
     @abstractmethod
-    def decoder(self, inputs: int, options: NetworkOptions) -> nn.Module:
-        """Codes (..., inputs) → a Likelihood of tensors."""
+    def decoder(self, inputs: int, options: NetworkOptions, shared_noise: bool = False) -> nn.Module:
+        """Codes (..., inputs) → a Likelihood of tensors. With `shared_noise`, densities share one learned scale."""
 
     @abstractmethod
     def log_volume(self, x: Tensor) -> Tensor:
@@ -140,5 +140,5 @@ class DomainNetworks:
     def encoder(self, outputs: int) -> Encoder:
         return self.domain.encoder(outputs, self.options)
 
-    def decoder(self, inputs: int) -> nn.Module:
-        return self.domain.decoder(inputs, self.options)
+    def decoder(self, inputs: int, shared_noise: bool = False) -> nn.Module:
+        return self.domain.decoder(inputs, self.options, shared_noise)

@@ -153,7 +153,7 @@ class Image(Domain):
             return Encoder(self.features(), ConvolutionalEncoder(*self.event, widths, outputs, options.activation))
         return Encoder(self.features(), Perceptron(math.prod(self.event), widths, outputs, options.activation))
 
-    def decoder(self, inputs: int, options: NetworkOptions) -> Decoder:
+    def decoder(self, inputs: int, options: NetworkOptions, shared_noise: bool = False) -> Decoder:
         channels, height, width = self.event
         per_value = OUTPUTS_PER_VALUE[self.family]
         widths = self._widths(options)

@@ -20,8 +20,8 @@ BATCH = 512
 SCORING_BATCH = 128
 # Widths of linear layers are filled up to multiples of this: the floats in the widest vectors of today's processors.
 VECTOR = 16
-# Numbers as models see them are near 1. A row this far out is an outlier beyond doubt, and its square is still finite.
-FARTHEST = 1e12
+# Beyond every 64-bit integer, and its square is still finite in single precision.
+FARTHEST = 1e19
 
 
 def batches(x: Tensor, size: int) -> Iterator[tuple[Tensor, int]]:

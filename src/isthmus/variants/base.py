@@ -28,7 +28,7 @@ class Networks(Protocol):
 
     def encoder(self, outputs: int) -> Encoder: ...
 
-    def decoder(self, inputs: int) -> nn.Module: ...
+    def decoder(self, inputs: int, shared_noise: bool = False) -> nn.Module: ...
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,9 @@ class Variant(nn.Module, ABC, Generic[OptionsType]):
 
     # How many numbers the encoder gives for each latent unit.
     outputs_per_unit: ClassVar[int] = 2
+    # Whether real-valued columns share one learned noise scale. A code without noise could copy one column exactly, whose
+    # own scale would shrink and its density grow without limit; with one scale for all, the loss is the squared error.
+    shared_noise: ClassVar[bool] = False
     # A second network with a loss of its own (adversarial models); its parameters are the opponent's, not the model's.
     opponent: nn.Module | None
 
@@ -77,7 +80,7 @@ class Variant(nn.Module, ABC, Generic[OptionsType]):
 
     def build_decoder(self, networks: Networks) -> nn.Module:
         """The network from codes to a likelihood."""
-        return networks.decoder(self.latent_dim)
+        return networks.decoder(self.latent_dim, self.shared_noise)
 
     @abstractmethod
     def posterior(self, x: Tensor) -> Posterior:

@@ -107,8 +107,8 @@ class Table(Domain):
         widths = self._widths(features.count, options)
         return Encoder(features, Perceptron(features.count, widths, outputs, options.activation))
 
-    def decoder(self, inputs: int, options: NetworkOptions) -> Decoder:
-        head = TableHead(self.columns, self.family)
+    def decoder(self, inputs: int, options: NetworkOptions, shared_noise: bool = False) -> Decoder:
+        head = TableHead(self.columns, self.family, shared_noise)
         widths = self._widths(self.features().count, options)[::-1]
         return Decoder(Perceptron(inputs, widths, head.outputs, options.activation), head)
 

@@ -103,17 +103,17 @@ def _single(ends: Tensor, up: bool) -> Tensor:
 class NumberBlock(QuantityBlock):
     """Real numbers: densities of scaled numbers.
 
-    The noise scale of each column is learned and shared by all rows (σ-VAE, Rybkin et al., 2021,
+    The noise scale of each column is learned and the same for all rows (σ-VAE, Rybkin et al., 2021,
     https://arxiv.org/abs/2006.13202), which balances reconstruction against KL by itself; a mixture's depend on the
     row.
     """
 
-    def __init__(self, index: Sequence[int], columns: Sequence[NumberColumn], family: str):
+    def __init__(self, index: Sequence[int], columns: Sequence[NumberColumn], family: str, shared_noise: bool = False):
         super().__init__(index, columns)
         self.family = family
         self.outputs = self.columns * (3 * MIXTURE_COMPONENTS if family == "mixture" else 1)
         if family != "mixture":
-            self.log_scale = nn.Parameter(torch.full((self.columns,), -0.5))
+            self.log_scale = nn.Parameter(torch.full((1 if shared_noise else self.columns,), -0.5))
         if family == "student_t":
             self.log_degrees = nn.Parameter(torch.full((self.columns,), math.log(5.0)))
 

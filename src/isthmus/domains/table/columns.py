@@ -128,11 +128,11 @@ class WholeColumn(Quantity):
 
     def _count(self, wholes: np.ndarray) -> np.ndarray:
         """Whole numbers (integers, or floats) → numbers."""
-        return np.ldexp(difference(wholes, self.origin) / self.unit, -self.exponent)
+        return np.ldexp(counted(wholes, self.origin, self.unit), -self.exponent)
 
     def _wholes(self, numbers: np.ndarray, bounds: np.iinfo) -> np.ndarray:
         """Numbers → whole numbers within bounds; 0 where missing."""
-        return shifted(np.nan_to_num(np.ldexp(numbers, self.exponent) * self.unit), self.origin, bounds)
+        return uncounted(np.nan_to_num(np.ldexp(numbers, self.exponent)), self.origin, self.unit, bounds)
 
 
 class IntegerColumn(WholeColumn):
@@ -334,18 +334,23 @@ def real_cells(values: np.ndarray, type_: pa.DataType) -> pa.Array:
     return pa.array(cells, pa.string()).cast(type_)
 
 
-def difference(wholes: np.ndarray, origin: int) -> np.ndarray:
-    """wholes − origin as float64, exact where the difference is below 2⁵³."""
+def counted(wholes: np.ndarray, origin: int, unit: int) -> np.ndarray:
+    """(wholes − origin) / unit as float64: exact where it is whole and below 2⁵³."""
     if wholes.dtype.kind == "f" or (abs(origin) < EXACT and np.abs(wholes.astype(np.float64)).max(initial=0) < EXACT):
-        return wholes.astype(np.float64) - origin
-    return np.array([float(int(whole) - origin) for whole in wholes])
+        return (wholes.astype(np.float64) - origin) / unit
+    return np.array([(int(whole) - origin) / unit for whole in wholes])
 
 
-def shifted(differences: np.ndarray, origin: int, bounds: np.iinfo) -> np.ndarray:
-    """origin + differences as the nearest integers within bounds."""
-    rounded = np.round(differences)
-    if abs(origin) < EXACT and np.abs(rounded).max(initial=0) < EXACT:
+def uncounted(counts: np.ndarray, origin: int, unit: int, bounds: np.iinfo) -> np.ndarray:
+    """origin + counts · unit as the nearest integers within bounds."""
+    if abs(origin) < EXACT and np.abs(counts).max(initial=0) * unit < EXACT:
         low, high = max(float(bounds.min), -2 * EXACT), min(float(bounds.max), 2 * EXACT)
-        return (rounded + origin).clip(low, high).astype(bounds.dtype)
-    wholes = (min(max(origin + int(whole), int(bounds.min)), int(bounds.max)) for whole in rounded)
-    return np.array(list(wholes), dtype=bounds.dtype)
+        return (np.round(counts * unit) + origin).clip(low, high).astype(bounds.dtype)
+    wholes = [origin + int(whole) * unit + round(rest * unit) for whole, rest in zip(*divided(counts), strict=True)]
+    return np.array([min(max(whole, int(bounds.min)), int(bounds.max)) for whole in wholes], dtype=bounds.dtype)
+
+
+def divided(counts: np.ndarray) -> tuple[list[float], list[float]]:
+    """Whole parts, and what is left of 1."""
+    whole = np.floor(counts)
+    return whole.tolist(), (counts - whole).tolist()

@@ -17,7 +17,7 @@ from .columns import (
     EmptyColumn,
     IntegerColumn,
     NumberColumn,
-    difference,
+    counted,
     floats,
     integers,
 )
@@ -99,10 +99,10 @@ def _fit_dates(observed: pa.Array, own: dict[str, Any]) -> DateColumn:
 def _counted(wholes: np.ndarray, unit: int) -> dict[str, Any]:
     """Origin, exponent, scale and range of whole numbers that differ by multiples of `unit`."""
     first = int(wholes[0])
-    counts = difference(wholes, first) / unit
+    counts = counted(wholes, first, unit)
     # From the mean, so that numbers are small; a multiple of the unit from every cell, so that they are whole.
     origin = first + round(moments(counts)[0]) * unit
-    counts = difference(wholes, origin) / unit
+    counts = counted(wholes, origin, unit)
     return {"origin": origin, **_scaled(counts, near(counts)[1])}
 
 

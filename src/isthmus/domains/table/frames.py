@@ -81,7 +81,8 @@ def _from_numpy(rows: np.ndarray) -> tuple[pa.Table, Container]:
         raise DataError(
             f"an array of {rows.dtype} is not a table; its cells should be numbers, true and false, or text"
         )
-    cells = [_arrow_of(f"x{index}", rows[:, index]) for index in range(rows.shape[1])]
+    native = rows.astype(rows.dtype.newbyteorder("="), copy=False)
+    cells = [_arrow_of(f"x{index}", native[:, index]) for index in range(rows.shape[1])]
     names = [f"x{index}" for index in range(rows.shape[1])]
     return pa.table(cells, names=names), Container(kind="numpy", dtypes={"": rows.dtype.str})
 

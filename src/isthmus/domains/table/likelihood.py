@@ -19,9 +19,9 @@ class TableHead(nn.Module):
 
     place: Tensor  # where each column of the table stands among the blocks' columns and the empty ones, (columns,)
 
-    def __init__(self, columns: Sequence[Column], family: str):
+    def __init__(self, columns: Sequence[Column], family: str, shared_noise: bool = False):
         super().__init__()
-        self.blocks = _blocks(columns, family)
+        self.blocks = _blocks(columns, family, shared_noise)
         self.sizes = [block.outputs for block in self.blocks]
         self.outputs = max(1, sum(self.sizes))
         covered = [int(i) for block in self.blocks for i in block.index]
@@ -35,13 +35,13 @@ class TableHead(nn.Module):
         return TableLikelihood(self, outputs)
 
 
-def _blocks(columns: Sequence[Column], family: str) -> list[Block]:
+def _blocks(columns: Sequence[Column], family: str, shared_noise: bool) -> list[Block]:
     """One block for each kind of column there is."""
     numbers, wholes = _chosen(columns, NumberColumn), _chosen(columns, WholeColumn)
     booleans, categories = _chosen(columns, BooleanColumn), _chosen(columns, CategoryColumn)
     blocks: list[Block] = []
     if numbers:
-        blocks.append(NumberBlock(list(numbers), list(numbers.values()), family))
+        blocks.append(NumberBlock(list(numbers), list(numbers.values()), family, shared_noise))
     if wholes:
         blocks.append(WholeBlock(list(wholes), list(wholes.values()), family))
     if booleans:
