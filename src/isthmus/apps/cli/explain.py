@@ -87,12 +87,13 @@ def _show(facts: dict[str, Any]) -> None:
 
 def _moves(facts: dict[str, Any]) -> list[list[str]]:
     """For each unit the columns that it moves most, and where they stand at the ends of the walk."""
+    from .explain_page import described
+
     rows = []
     carried = {entry["unit"]: [column["name"] for column in entry["columns"][:3]] for entry in facts["carries"]}
     for unit in facts["traversals"]["units"]:
         walked = {column["name"]: column for column in unit["columns"]}
         for place, name in enumerate(carried[unit["unit"]]):
-            label = f"P({name} = {walked[name]['of']})" if "of" in walked[name] else name
-            first, *_, last = walked[name]["values"]
-            rows.append([unit["label"] if place == 0 else "", label, f"{first:.4g}", f"{last:.4g}"])
+            column = described(walked[name])
+            rows.append([unit["label"] if place == 0 else "", column["name"], column["low"], column["high"]])
     return rows

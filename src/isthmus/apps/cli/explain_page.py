@@ -23,7 +23,7 @@ def _units(facts: dict[str, Any]) -> list[dict[str, Any]]:
         return [unit | {"heat": facts["heat_maps"][str(unit["unit"])]} for unit in facts["traversals"]["units"]]
     ranges = _ranges(facts["traversals"]["units"])
     return [
-        {"label": unit["label"], "columns": [_column(c, unit, carried[unit["unit"]], ranges) for c in unit["columns"]]}
+        {"label": unit["label"], "columns": _columns(unit, carried[unit["unit"]], ranges)}
         for unit in facts["traversals"]["units"]
     ]
 
@@ -37,18 +37,32 @@ def _ranges(units: list[dict[str, Any]]) -> dict[str, tuple[float, float]]:
     return {name: (min(values, default=0.0), max(values, default=0.0)) for name, values in known.items()}
 
 
-def _column(
-    column: dict[str, Any], unit: dict[str, Any], carried: list[dict[str, Any]], ranges: dict[str, tuple[float, float]]
-) -> dict[str, Any]:
+def _columns(
+    unit: dict[str, Any], carried: list[dict[str, Any]], ranges: dict[str, tuple[float, float]]
+) -> list[dict[str, Any]]:
+    """The columns that the unit moves, strongest first."""
+    walked = {column["name"]: column for column in unit["columns"]}
+    return [
+        described(walked[entry["name"]])
+        | {
+            "effect": entry["effect"],
+            "line": sparkline(
+                unit["positions"],
+                walked[entry["name"]]["values"],
+                *ranges[entry["name"]],
+                f"{entry['name']} along {unit['label']}",
+            ),
+        }
+        for entry in carried
+    ]
+
+
+def described(column: dict[str, Any]) -> dict[str, str]:
+    """What a walked column is called, and where it starts and ends, as a person reads them."""
     values = [value for value in column["values"] if value is not None]
-    effect = next((entry["effect"] for entry in carried if entry["name"] == column["name"]), None)
-    suffix = f" ({column['in']})" if "in" in column else ""
-    return {
-        "name": f"P({column['name']} = {column['of']})" if "of" in column else column["name"] + suffix,
-        "low": f"{values[0]:.4g}" if values else "–",
-        "high": f"{values[-1]:.4g}" if values else "–",
-        "effect": effect,
-        "line": sparkline(
-            unit["positions"], column["values"], *ranges[column["name"]], f"{column['name']} along {unit['label']}"
-        ),
-    }
+    if "of" in column:
+        name, ends = f"P({column['name']} = {column['of']})", [f"{value:.2f}" for value in (values[0], values[-1])]
+    else:
+        suffix = f" ({column['in']})" if "in" in column else ""
+        name, ends = column["name"] + suffix, [f"{value:.4g}" for value in (values[0], values[-1])]
+    return {"name": name, "low": ends[0], "high": ends[1]}
