@@ -1,7 +1,8 @@
 """What every variant must keep, as functions that take any variant class and raise AssertionError where it does not.
 
 `test_contract.py` runs them on every variant that is found by name; `test_planted_bugs.py` shows that they catch bugs.
-Terms whose names start with "reconstruction", "kl" or "bound" make up the (negative) evidence bound; others are penalties.
+Terms whose names start with "reconstruction", "kl" or "bound" make up the (negative) evidence bound; others are
+penalties.
 """
 
 import copy
@@ -9,6 +10,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from typing import Any, get_args
 
 import numpy as np
@@ -47,7 +49,7 @@ class Toy:
 
 @cache
 def toy(name: str) -> Toy:
-    """`table`: 96 rows of four kinds of columns, tied to each other, with missing cells. `image`: 96 pictures 4×5 of bars."""
+    """`table`: 96 rows of four kinds of columns that hang together, cells missing; `image`: 96 pictures 4×5 of bars."""
     draws = np.random.default_rng(7)
     rows: Any
     if name == "table":
@@ -138,7 +140,7 @@ def check_reconstruction_is_a_sum_over_features(kind: type[Variant], data: Toy) 
 
 
 def check_kl_is_the_divergence_from_the_prior(kind: type[Variant], data: Toy) -> None:
-    """The terms named kl… sum to KL(q(z|x) ‖ p(z)), row by row: its Monte Carlo estimate, and the closed form if it has one."""
+    """The terms named kl… sum to KL(q(z|x) ‖ p(z)) row by row: by Monte Carlo, and its closed form if it has one."""
     model = awake(build(kind, data)).eval()
     with torch.no_grad():
         if not any(name.startswith("kl") for name in model.terms(data.x, Randomness(0))):
@@ -250,7 +252,7 @@ def check_more_draws_tighten_the_bound(kind: type[Variant], data: Toy) -> None:
             bounds = [model.log_bound(data.x, Randomness(seed), draws).mean() for seed in range(60)]
             assert model.log_bound(data.x, Randomness(0), draws).shape == (len(data.x),)
             means.append(averaged(bounds))
-        for (fewer, fewer_error), (more, more_error) in zip(means, means[1:], strict=False):
+        for (fewer, fewer_error), (more, more_error) in pairwise(means):
             assert more >= fewer - STANDARD_ERRORS * (fewer_error + more_error) - 1e-4
         one = model.log_bound(data.x, Randomness(0), 8, shared=True)
         few = model.log_bound(data.x[:5], Randomness(0), 8, shared=True)

@@ -24,7 +24,7 @@ LARGEST_HEADER = 100 * 2**20
 def write_tensors(path: Path, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
     """Write tensors and JSON facts; the file appears whole or not at all."""
     held = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-    text = json.dumps(facts, ensure_ascii=False, allow_nan=False, sort_keys=True)
+    text = json.dumps(facts, ensure_ascii=False, allow_nan=False)
     with replacing(path) as temporary:
         save_file(held, temporary, metadata={"isthmus": text, "sha256": _digest(held, text)})
 

@@ -18,12 +18,14 @@ class Checkpoint:
         self.path = Path(path)
         self.previous = self.path.with_name(self.path.name + ".previous")
         self.fingerprint = fingerprint
+        self._newest_is_damaged = False
 
     def save(self, state: TrainingState) -> None:
         """Write the state; a kill at any moment leaves a readable checkpoint, this one or the one before."""
-        if self.path.exists():
+        if self.path.exists() and not self._newest_is_damaged:  # what is damaged does not push out what is not
             self.path.replace(self.previous)
         write_tensors(self.path, state.tensors, {"fingerprint": self.fingerprint, "counters": state.counters})
+        self._newest_is_damaged = False
 
     def load(self) -> TrainingState | None:
         """The newest readable state, None if there is none yet."""
@@ -35,6 +37,7 @@ class Checkpoint:
                 tensors, facts = read_tensors(path)
             except ModelFileError as failure:
                 damaged = failure
+                self._newest_is_damaged |= path == self.path
                 continue
             for name, value in self.fingerprint.items():
                 if facts["fingerprint"].get(name) != value:

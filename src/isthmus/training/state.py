@@ -33,7 +33,8 @@ class Player:
         """One step down the gradient of `loss`, at `rate` times the learning rate."""
         gradients = torch.autograd.grad(loss, self.parameters, allow_unused=True)
         for parameter, gradient in zip(self.parameters, gradients, strict=True):
-            parameter.grad = torch.zeros_like(parameter) if gradient is None else gradient
+            # Contiguous: the gradient of a plain sum is one number seen many times, which cannot be scaled in place.
+            parameter.grad = torch.zeros_like(parameter) if gradient is None else gradient.contiguous()
         self._clip()
         for group in self.optimiser.param_groups:
             group["lr"] = self.learning_rate * rate
