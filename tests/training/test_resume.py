@@ -170,7 +170,7 @@ def train_and_report(checkpoint: Path, result: Path, reports: Connection) -> Non
     """What the killed processes do: train with the opponent, save after every epoch, tell every epoch."""
     torch.set_num_threads(1)
     variant = model("factor_vae")
-    plan = Plan(160, 16, 1e-2, seed=1, checkpoint_seconds=0.0)
+    plan = Plan(60, 16, 1e-2, seed=1, checkpoint_seconds=0.0)
     outcome = run(variant, checkpoint, lambda record, plan: reports.send(record["epoch"]), plan=plan)
     torch.save((variant.state_dict(), outcome.state.tensors, outcome.best_epoch), result)
 
@@ -195,7 +195,7 @@ def test_killed_at_random_moments_it_finishes_with_the_same_bits(tmp_path: Path)
     for _ in range(10):
         process, reports = start("killed")
         first_epochs.append(reports.recv())
-        for _ in range(delays.randrange(10)):
+        for _ in range(delays.randrange(4)):
             reports.recv()
         time.sleep(delays.uniform(0.0, 0.05))
         process.kill()
