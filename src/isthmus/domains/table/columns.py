@@ -2,9 +2,9 @@
 
 Numbers are float64 and exact: 0 and 1 for booleans, 0, 1, 2, … by falling frequency for categories, and for
 quantities the cell's own number less an origin, in units of a power of two, so that nothing is rounded. The fitted
-real numbers come back bit for bit, and so do whole numbers and dates within 2⁵³ steps of the fitted mean; farther
-ones, and real numbers far from the fitted ones, come back to float64's precision. Decimals of up to 15 digits are
-exact. NaN is a missing cell.
+real numbers come back bit for bit, and so do whole numbers and dates whose range spans fewer than 2⁵³ steps (285 years
+of microseconds); a wider range, and real numbers far from the fitted ones, come back to float64's precision.
+Decimals of up to 15 digits are exact. NaN is a missing cell.
 """
 
 import math

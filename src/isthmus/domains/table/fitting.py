@@ -120,7 +120,7 @@ def _measured(values: np.ndarray) -> dict[str, Any]:
 
 def _scaled(rest: np.ndarray, width: float) -> dict[str, Any]:
     """Exponent, scale and range of numbers of about this width."""
-    exponent = math.frexp(width)[1]
+    exponent = math.frexp(width)[1] - 1  # 2^exponent ≤ width
     numbers = np.ldexp(rest, -exponent)
     return {
         "exponent": exponent,

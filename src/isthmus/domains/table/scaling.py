@@ -55,10 +55,10 @@ def fit_scale(values: np.ndarray) -> Scale:
 def near(values: np.ndarray) -> tuple[float, float, bool]:
     """The middle of values (rows,), how far from it still counts as near, and whether the tails are heavy."""
     mean, deviation = moments(values)
-    if np.abs(values / 2 - mean / 2).max() <= HEAVY_DEVIATIONS / 2 * deviation:  # halves cannot overflow
-        return mean, deviation, False
     if deviation == 0:
         return mean, 1.0, False
+    if np.abs(values / 2 - mean / 2).max() <= HEAVY_DEVIATIONS / 2 * deviation:  # halves cannot overflow
+        return mean, deviation, False
     lower, centre, upper = (float(value) for value in np.quantile(values / 4, (0.25, 0.5, 0.75)) * 4)
     if lower == upper:
         # Most values are one value: the others' distance from it tells what is near and what is far.
@@ -89,7 +89,10 @@ class Scaling(nn.Module):
     def __init__(self, scales: Sequence[Scale], steps: Sequence[float]):
         super().__init__()
         for name in ("centre", "width", "heavy", "location", "spread"):
-            self.register_buffer(name, torch.tensor([getattr(scale, name) for scale in scales]), persistent=False)
+            # The type is said, since a table may have no such column at all: an empty list would become floats.
+            kind = torch.bool if name == "heavy" else torch.float32
+            values = torch.tensor([getattr(scale, name) for scale in scales], dtype=kind)
+            self.register_buffer(name, values, persistent=False)
         self.register_buffer("step", torch.tensor(steps), persistent=False)
         self.any_heavy = any(scale.heavy for scale in scales)
         self.any_steps = any(step > 0 for step in steps)
