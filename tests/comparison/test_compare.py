@@ -146,3 +146,18 @@ def test_a_request_that_makes_no_sense_is_refused_in_one_line_before_training(ir
 def test_a_column_with_nothing_to_learn_is_refused_by_name(iris):
     with pytest.raises(DataError, match="column 'same'"):
         isthmus.compare(iris.assign(same=1.0), target="target", jobs=1)
+
+
+@pytest.mark.parametrize(
+    ("rows", "more", "said"),
+    [
+        (np.full((50, 3), np.nan), {}, "row 0, column 0"),
+        (np.random.default_rng(0).normal(size=(50, 3)), {"test": np.zeros((5, 4))}, "4 features"),
+        (np.random.default_rng(0).normal(size=(50, 3)), {"test": np.zeros((5, 3, 3))}, "table"),
+        (np.random.default_rng(0).normal(size=(50, 3)), {"options": {"likelihood": "poisson"}}, "poisson"),
+    ],
+)
+def test_arrays_that_do_not_fit_are_named(rows, more, said):
+    with pytest.raises((DataError, OptionError), match=said) as caught:
+        isthmus.compare(rows, jobs=1, **more)
+    assert "\n" not in str(caught.value)

@@ -8,10 +8,12 @@ from typing import Any, cast
 import numpy as np
 from joblib import Parallel, delayed
 
-from .. import domains
 from ..core.errors import DataError, OptionError
 from ..domains.base import Domain, Rows
 from ..estimator.base import Estimator
+from ..estimator.checking import check_fits_domain, checked_rows, fitted_domain
+from ..estimator.options import SharedOptions
+from ..estimator.public import public_class
 from ..evaluation.probe import target_kind
 from . import contenders, verdicts
 from .averaging import contender_facts
@@ -122,18 +124,24 @@ def _prepare(
 ) -> tuple[Data, str | None]:
     """Split, fit the schema on the training rows, make tensors."""
     features, values, target_name = split_target(rows, target)
+    # Any estimator will do: what rows must be is the same for all.
+    checker = public_class("autoencoder")()
+    features = checked_rows(checker, features, reset=True)
+    # The whole is looked at once, so that a column with nothing to learn is refused by name; what is learned of the
+    # data's scales comes from the training rows alone.
+    shared = SharedOptions.check({name: options[name] for name in ("data", "likelihood") if name in options}, "compare")
+    whole = fitted_domain(features, shared)
     held_out = None
     if test is not None:
         test_rows, test_values, _ = split_target(test, target if isinstance(target, str) else test_target)
         if (values is None) != (test_values is None):
             raise DataError("the target is given for only one of the training and the test rows; give both or none")
+        check_fits_domain(test_rows, whole)
+        if isinstance(test_rows, np.ndarray):
+            test_rows = checked_rows(checker, test_rows, reset=False)
         held_out = Part(test_rows, test_values)
-    kind = domains.choose(features) if options.get("data", "auto") == "auto" else domains.find(options["data"])
-    # The whole is looked at once, so that a column with nothing to learn is refused by name; what is learned of the
-    # data's scales comes from the training rows alone.
-    kind.fit(features, options.get("likelihood", "auto"))
     train, validation, test_part = split(Part(features, values), held_out, seed)
-    domain = kind.fit(train.rows, options.get("likelihood", "auto"), strict=False)
+    domain = type(whole).fit(train.rows, shared.likelihood, strict=False)
     return Data(
         domain,
         domain.tensors(train.rows),
