@@ -167,9 +167,7 @@ class WholeBlock(QuantityBlock):
         return DiscretisedLogistic(location, log_scale, width, self.first, self.last)
 
     def log_prob(self, outputs: Tensor, cells: Tensor) -> Tensor:
-        # A value outside the range that was fitted counts as the nearest end: a mass has nothing beyond.
-        inside = torch.minimum(torch.maximum(cells, self.low), self.high)
-        middle, width = self.scaling.cells(inside)
+        middle, width = self.scaling.cells(cells)
         return self._distribution(outputs, width).log_prob(middle)
 
     def sample(self, outputs: Tensor, randomness: Randomness) -> Tensor:

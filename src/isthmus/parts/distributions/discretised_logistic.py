@@ -20,6 +20,8 @@ class DiscretisedLogistic(Distribution):
     The mass of a grid point x is that of the logistic on [x - step/2, x + step/2]. The grid ends at `low` and `high`,
     whose cells take the tails; None or an infinite value means no edge. `step`, `low` and `high` are in the units of x
     and broadcast. Grid points are low + k·step, or k·step where there is no low edge.
+    A value beyond an edge is none that the distribution gives; it is scored by the logistic without edges, so that the
+    farther out it lies the stranger it is.
     The scale counts as at least exp(-15) steps.
     """
 
@@ -44,7 +46,7 @@ class DiscretisedLogistic(Distribution):
         inverse_scale = torch.exp(-self.log_scale)
         half_step = self.step / 2
         offset = x - self.location
-        at_low, at_high = x < self.low + half_step, x > self.high - half_step
+        at_low, at_high = (x - self.low).abs() < half_step, (x - self.high).abs() < half_step
         below_upper_edge = torch.where(at_high, 0.0, logsigmoid((half_step + offset) * inverse_scale))
         above_lower_edge = torch.where(at_low, 0.0, logsigmoid((half_step - offset) * inverse_scale))
         overlap = _log_one_minus_exp(self.step.log() - self.log_scale)
