@@ -146,10 +146,10 @@ def test_a_save_that_fails_leaves_a_checkpoint(tmp_path: Path, monkeypatch: pyte
     checkpoint = Checkpoint(tmp_path / "c", FINGERPRINT)
     checkpoint.save(state(1.0))
 
-    def full(*_: Any, **__: Any) -> None:
+    def full(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("isthmus.files.tensor_file.save_file", full)
+    monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(Exception, match="No space left"):
         checkpoint.save(state(2.0))
     loaded = checkpoint.load()
@@ -170,7 +170,7 @@ def train_and_report(checkpoint: Path, result: Path, reports: Connection) -> Non
     """What the killed processes do: train with the opponent, save after every epoch, tell every epoch."""
     torch.set_num_threads(1)
     variant = model("factor_vae")
-    plan = Plan(60, 16, 1e-2, seed=1, checkpoint_seconds=0.0)
+    plan = Plan(80, 16, 1e-2, seed=1, checkpoint_seconds=0.0)
     outcome = run(variant, checkpoint, lambda record, plan: reports.send(record["epoch"]), plan=plan)
     torch.save((variant.state_dict(), outcome.state.tensors, outcome.best_epoch), result)
 
@@ -181,7 +181,7 @@ def test_killed_at_random_moments_it_finishes_with_the_same_bits(tmp_path: Path)
     """Ten kills, while it trains and while it saves, which it does all the time."""
     delays = random.Random(0)
     processes = multiprocessing.get_context("forkserver")
-    processes.set_forkserver_preload([__name__])  # torch is imported once, not twelve times
+    processes.set_forkserver_preload(["isthmus.training.loop"])  # torch is imported once, not twelve times
 
     def start(name: str) -> tuple[BaseProcess, Connection]:
         reports, sender = processes.Pipe(duplex=False)

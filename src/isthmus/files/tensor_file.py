@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from ..core.errors import ModelFileError
@@ -24,9 +24,11 @@ LARGEST_HEADER = 100 * 2**20
 def write_tensors(path: Path, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
     """Write tensors and JSON facts; the file appears whole or not at all."""
     held = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-    text = json.dumps(facts, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(facts, allow_nan=False)
+    # As bytes, because safetensors' own way to a file lets nobody but the owner read it.
+    content = save(held, metadata={"isthmus": text, "sha256": _digest(held, text)})
     with replacing(path) as temporary:
-        save_file(held, temporary, metadata={"isthmus": text, "sha256": _digest(held, text)})
+        temporary.write_bytes(content)
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
