@@ -117,8 +117,7 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin,
         Without `random_state` the estimator's own is used: the same call gives the same rows.
         """
         check_is_fitted(self)
-        if not isinstance(n_samples, int | np.integer) or n_samples < 1:
-            raise OptionError(f"n_samples={n_samples!r}: should be a whole number, at least 1")
+        _check_count("n_samples", n_samples)
         seed = self._seed if random_state is None else seed_from(random_state)
         return self.domain_.rows(self.sample_tensors(int(n_samples), seed, noise))
 
@@ -130,10 +129,9 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin,
         it between rows, not with another model's. Real-valued columns count as densities per unit of the column; whole
         numbers, categories and pixels of whole numbers as probabilities; missing cells count nothing.
         """
-        x = self._tensors(X)
-        if draws < 1:
-            raise OptionError(f"draws={draws!r}: should be at least 1")
-        return self.score_tensors(x, draws)
+        check_is_fitted(self)
+        _check_count("draws", draws)
+        return self.score_tensors(self._tensors(X), draws)
 
     def score(self, X: Rows, y: Any = None) -> float:
         """The mean of `score_samples`, in nats per row."""
@@ -299,3 +297,8 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin,
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
+
+
+def _check_count(name: str, value: Any) -> None:
+    if not isinstance(value, int | np.integer) or value < 1:
+        raise OptionError(f"{name}={value!r}: should be a whole number, at least 1")

@@ -1,4 +1,4 @@
-"""How many latent units the data need: the fewest that do as well on held-out rows as the best."""
+"""How many latent units the data need: the fewest that do about as well on held-out rows as the best."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,9 +14,12 @@ from ..variants.base import Variant
 from .fitting import Fitting, Trained
 from .inference import SCORING_BATCH, as_input, in_batches
 
-# Sizes are tried four times as large as the one before while that helps, then the ones beside the best: at most six
-# trainings, fewer on most data, where all eight powers of two would cost eight.
+# Sizes are tried four times as large as the one before while that helps, then half the last that helped: at most five
+# trainings, where all eight powers of two would cost eight.
 COARSE_SIZES = (2, 8, 32, 128)
+# Training the same size from another start differs by this share of what the search gains, more than the rows' standard
+# error knows of.
+NEGLIGIBLE_SHARE = 0.03
 DRAWS = 8
 
 
@@ -33,15 +36,21 @@ class Trial:
         difference = self.losses - other.losses
         return float(difference.mean()), float(difference.std(ddof=1) / np.sqrt(len(difference)))
 
+    def is_as_good_as(self, best: "Trial", smallest: "Trial") -> bool:
+        """Whether the excess over the best is noise, of the rows or of training, given what the smallest size lost."""
+        excess, error = self.excess_over(best)
+        return excess <= max(error, NEGLIGIBLE_SHARE * smallest.excess_over(best)[0])
+
 
 def search(
     fitting: Fitting, x: Tensor, validation: Tensor | None, observers: tuple[Observer, ...] = ()
 ) -> tuple[Trained, list[dict[str, Any]]]:
-    """The model of the fewest units whose held-out loss is within one standard error of the best, and the evidence.
+    """The model of the fewest units that does as well on held-out rows as the best, and the evidence.
 
-    The error is that of the difference to the best, row by row (the one-standard-error rule of Breiman et al., 1984, on
-    paired differences). The loss is −log p(x) or its bound; for a model without a distribution over codes it is that of
-    the reconstruction alone, which more units than the data's own may go on lowering.
+    As well: its loss exceeds the best by no more than one standard error of the difference, row by row (the rule of
+    Breiman et al., 1984, on paired differences), or by 3% of what the smallest size loses. The loss is −log p(x) or its
+    bound; for a model without a distribution over codes it is that of the reconstruction alone, which more units than
+    the data's own may go on lowering.
     The evidence is one dict per size, in order: `latent_dim`, `loss` and its `excess` over the best in nats per row,
     `standard_error` of the excess, `chosen`. Raises DataError where no rows are held out.
     """
@@ -56,7 +65,7 @@ def search(
     trials = tried(attempt, fitting.variant.least_latent_dim, min(features, len(x)))
     best = min(trials, key=lambda trial: trial.losses.mean())
     excesses = [trial.excess_over(best) for trial in trials]
-    chosen = next(index for index, (excess, error) in enumerate(excesses) if excess <= error)
+    chosen = next(index for index, trial in enumerate(trials) if trial.is_as_good_as(best, trials[0]))
     evidence = [
         {
             "latent_dim": trial.latent_dim,
@@ -71,27 +80,28 @@ def search(
 
 
 def tried(attempt: Callable[[int], Trial], least: int, most: int) -> list[Trial]:
-    """Trials at sizes between `least` and `most`, smallest first."""
-    most = max(least, most)
-    best: Trial | None = None
+    """Trials at sizes between `least` and `most`, smallest first; Ctrl-C during one ends the search with it."""
     trials: dict[int, Trial] = {}
-    for size in [size for size in COARSE_SIZES if least <= size <= most] or [least]:
+    helped = None
+    for size in _coarse_sizes(least, max(least, most)):
         trial = trials[size] = attempt(size)
         if trial.trained.outcome.interrupted:
             return list(trials.values())
-        if best is not None and not _improves(trial, best):
+        if helped is not None and helped.is_as_good_as(trial, next(iter(trials.values()))):
             break
-        best = trial
-    assert best is not None
-    for size in (best.latent_dim // 2, best.latent_dim * 2):
-        if least <= size <= most:
-            trials[size] = attempt(size)
+        helped = trial
+    assert helped is not None
+    half = helped.latent_dim // 2
+    if half >= least and half not in trials:
+        trials[half] = attempt(half)
     return [trials[size] for size in sorted(trials)]
 
 
-def _improves(trial: Trial, best: Trial) -> bool:
-    excess, error = trial.excess_over(best)
-    return excess < -error
+def _coarse_sizes(least: int, most: int) -> list[int]:
+    sizes = [size for size in COARSE_SIZES if least <= size <= most] or [least]
+    if sizes[-1] < COARSE_SIZES[-1] and 2 * sizes[-1] <= most:
+        sizes.append(2 * sizes[-1])
+    return sizes
 
 
 def _losses(model: Variant, validation: Tensor, fitting: Fitting) -> np.ndarray:
