@@ -25,8 +25,7 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS)
 demo: $(INSTALLED)
 	@mkdir -p $(dir $(DEMO))
 	$(BIN)/isthmus compare digits --target target --models pca,ae,vae --latent 2,4,8,16 --seeds 2 --out $(DEMO)
-	@echo
-	@echo "The report: file://$(abspath $(DEMO))/report.html (open it in a browser)"
+	@echo "Open file://$(abspath $(DEMO))/report.html in a browser."
 
 test: $(INSTALLED)
 	$(PYTEST)
