@@ -7,7 +7,7 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
-from isthmus.core.errors import DataError
+from isthmus.core.errors import DataError, OptionError
 from isthmus.core.randomness import Randomness
 from isthmus.domains.base import NetworkOptions
 from isthmus.domains.image import Image
@@ -287,3 +287,9 @@ def test_a_damaged_schema_is_refused(damage):
     Image.from_schema(schema)
     with pytest.raises((KeyError, TypeError, ValueError)):
         Image.from_schema(schema | damage)
+
+
+def test_a_convolutional_network_without_widths_is_refused():
+    domain = Image.fit(noise("uint8", 0, 255))
+    with pytest.raises(OptionError, match="hidden="):
+        domain.encoder(2, NetworkOptions(hidden=(), network="convolutional"))

@@ -10,7 +10,7 @@ import PIL.Image
 import torch
 from torch import Tensor, nn
 
-from ..core.errors import DataError
+from ..core.errors import DataError, OptionError
 from ..core.randomness import Randomness
 from ..parts.distributions import Bernoulli, BetaBinomial, DiscretisedLogistic, Distribution, Gaussian
 from ..parts.likelihood import Likelihood
@@ -166,6 +166,8 @@ class Image(Domain):
 
     def _widths(self, options: NetworkOptions) -> tuple[int, ...]:
         if not isinstance(options.hidden, str):
+            if self._convolutional(options) and not options.hidden:
+                raise OptionError("hidden=(): a convolutional network needs at least one width; give some, or 'auto'")
             return options.hidden
         if self._convolutional(options):
             # Halve the picture until about four pixels a side are left.

@@ -10,9 +10,15 @@ from ..core.options import Options, option
 
 
 def _plain(value: Any) -> Any:
-    """NumPy's scalars, which parameter searches hand over, as Python's; a list of widths as a tuple."""
-    if isinstance(value, np.generic):
-        return value.item()
+    """NumPy's scalars, which parameter searches hand over, as Python's."""
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _widths(value: Any) -> Any:
+    """A list of widths as a tuple; one width as a tuple of one."""
+    value = _plain(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return (value,)
     return tuple(value) if isinstance(value, list) else value
 
 
@@ -23,7 +29,7 @@ def _seed(value: Any) -> Any:
     raise PydanticCustomError("random_state", "Input should be an integer, a NumPy generator or None")
 
 
-Widths = Annotated[Literal["auto"] | tuple[PositiveInt, ...], BeforeValidator(_plain)]
+Widths = Annotated[Literal["auto"] | tuple[PositiveInt, ...], BeforeValidator(_widths)]
 Count = Annotated[PositiveInt, BeforeValidator(_plain)]
 Number = Annotated[float, BeforeValidator(_plain)]
 
