@@ -84,7 +84,8 @@ def summary(name: str) -> str:
 
 def paper(text: str) -> str:
     """Addresses as links: "Kingma & Welling (2014), https://…" → "[Kingma & Welling (2014)](https://…)"."""
-    return re.sub(r"([^;:]+\(\d{4}\)), (https?://[^\s;,]+)", lambda found: f" [{found[1].strip()}]({found[2]})", text).strip()
+    named = r"([^;:]+\(\d{4}\)), (https?://[^\s;,]+)"
+    return re.sub(named, lambda found: f" [{found[1].strip()}]({found[2]})", text).strip()
 
 
 def options_table(options: type) -> str:
