@@ -264,7 +264,7 @@ def test_constant_columns_of_an_array():
         ({"x": [b"a", b"b"]}, "column 'x' holds binary, which is not a kind of cell"),
         ({}, "no columns"),
     ],
-    ids=str,
+    ids=lambda value: value if isinstance(value, str) else "",  # a column as text would name its address
 )
 def test_columns_that_are_refused(columns, complaint):
     with pytest.raises(DataError, match=complaint) as refused:
