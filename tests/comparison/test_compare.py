@@ -10,6 +10,7 @@ from sklearn.decomposition import PCA
 
 import isthmus
 from isthmus.core.errors import DataError, OptionError
+from isthmus.report.views import page
 
 QUICK = {"epochs": 2, "seeds": 2, "jobs": 1}
 TIMES = ("cost", "environment", "settings")
@@ -52,6 +53,12 @@ def test_every_model_at_every_size_is_measured_at_everything(comparison):
         assert (c["likelihood"] is None) == (c["variant"] != "vae")
     assert set(facts["verdict"]) == {"reduce", "compress", "generate", "detect"}
     assert all(verdict["headline"] and verdict["because"] for verdict in facts["verdict"].values())
+
+
+def test_the_report_finds_everything_that_it_shows(comparison):
+    parts = page(json.loads(json.dumps(comparison.facts)))
+    assert [name for name, part in parts.items() if part is None] == []
+    assert len(parts["verdicts"]) == 4 and len(parts["difference"]["rows"]) == 6
 
 
 def test_facts_are_json_and_pictures_are_complete(comparison):

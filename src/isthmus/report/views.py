@@ -188,14 +188,16 @@ def _verdict(job: str, verdict: Facts | None, contenders: Contenders) -> View:
 def difference(facts: Facts, contenders: Contenders) -> View | None:
     """AE and VAE at one size both have: the size chosen for reducing where possible, else the largest."""
     by_size = {
-        variant: {c["latent_dim"]: c for c in contenders.all if c["variant"] == variant} for variant in ("ae", "vae")
+        variant: {c["latent_dim"]: c for c in contenders.all if c["variant"] == variant}
+        for variant in ("autoencoder", "vae")
     }
-    shared = sorted(by_size["ae"].keys() & by_size["vae"].keys())
+    plain, variational = by_size["autoencoder"], by_size["vae"]
+    shared = sorted(plain.keys() & variational.keys())
     if not shared:
         return None
     chosen = ((facts.get("verdict") or {}).get("reduce") or {}).get("latent_dim")
     size = chosen if chosen in shared else shared[-1]
-    pair = [by_size["ae"][size], by_size["vae"][size]]
+    pair = [plain[size], variational[size]]
     rows = [
         ("Time to train", [_seconds(c) for c in pair]),
         ("Numbers to learn", [number(_at(c, ("cost", "parameters"))) for c in pair]),

@@ -35,19 +35,19 @@ def number(value: Any, decimals: int | None = None) -> str:
 
 
 def with_spread(value: Any, spread: Any, seeds: int) -> str:
-    """As in "0.912 ± 0.004"; without ± after one training, or where all trainings end alike."""
+    """As in "0.912 ± 0.004"; without ± after one training, or where all trainings end (nearly) alike."""
     value, spread = finite(value), finite(spread)
     if value is None or not spread or seeds < 2:
         return number(value)
     decimals = decimals_with_spread(decimals_for([value]), spread)
+    if spread < 0.5 * 10**-decimals:
+        return number(value)
     return f"{number(value, decimals)} ± {number(spread, decimals)}"
 
 
 def decimals_with_spread(decimals: int, spread: float) -> int:
-    """As many decimals, or enough for one digit of a spread that would round to nothing."""
-    if 0 < spread < 0.5 * 10**-decimals:
-        return min(6, -math.floor(math.log10(spread)))
-    return decimals
+    """As many decimals, or one more where the spread would otherwise round to nothing."""
+    return decimals + 1 if 0 < spread < 0.5 * 10**-decimals else decimals
 
 
 def counted(count: int, one: str, many: str | None = None) -> str:
