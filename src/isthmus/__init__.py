@@ -1,7 +1,7 @@
 """Isthmus: autoencoders, plain and variational, for anyone's unlabelled data.
 
-`isthmus.VAE`, `isthmus.Autoencoder` and the other models are scikit-learn estimators; `isthmus.compare` trains and measures
-several and says which to use; `isthmus.load` reads a saved model. Names are imported when they are first used.
+`isthmus.VAE`, `isthmus.Autoencoder` and the other models are scikit-learn estimators; `isthmus.compare` trains and
+measures several and says which to use; `isthmus.load` reads a saved model. Names are imported when they are first used.
 """
 
 from importlib import import_module

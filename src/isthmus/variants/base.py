@@ -57,8 +57,8 @@ class Variant(nn.Module, ABC, Generic[OptionsType]):
 
     # How many numbers the encoder gives for each latent unit.
     outputs_per_unit: ClassVar[int] = 2
-    # Whether real-valued columns share one learned noise scale. A code without noise could copy one column exactly, whose
-    # own scale would shrink and its density grow without limit; with one scale for all, the loss is the squared error.
+    # Whether real-valued columns share one learned noise scale. A code without noise could copy one column exactly,
+    # whose own scale would shrink and its density grow without limit; with one for all, the loss is the squared error.
     shared_noise: ClassVar[bool] = False
     # A second network with a loss of its own (adversarial models); its parameters are the opponent's, not the model's.
     opponent: nn.Module | None

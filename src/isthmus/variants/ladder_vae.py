@@ -110,7 +110,7 @@ class LadderPosterior(Posterior):
         return torch.cat([lower.mean + lower.log_scale.exp() * noise, upper], dim=-1)
 
     def kl(self, z: Tensor) -> Tensor:
-        """KL(q ‖ p) in nats, shape (rows,): the upper layer's plus the lower's given the drawn z₂, both closed forms."""
+        """KL(q ‖ p) in nats, shape (rows,): the upper layer's plus the lower's given the drawn z₂, in closed form."""
         upper = z[..., self.ladder.lower :]
         lower = gaussian_kl(self.lower(upper), self.ladder.expected_lower(upper))
         return lower.sum(-1) + self.upper.kl_per_unit().sum(-1)
