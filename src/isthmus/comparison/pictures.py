@@ -74,7 +74,7 @@ def latent_map(codes: np.ndarray) -> dict[str, Any]:
     centred = codes - codes.mean(0)
     _, lengths, directions = np.linalg.svd(centred, full_matrices=False)
     share = lengths**2 / max((lengths**2).sum(), 1e-12)
-    axes = [f"main direction {i + 1} of the codes ({share[i]:.0%} of their spread)" for i in range(2)]
+    axes = [f"component {i + 1} ({share[i]:.0%})" for i in range(2)]
     # A direction's sign is arbitrary: fixed here, so that the same codes give the same picture.
     signs = np.sign(directions[:2][range(2), np.abs(directions[:2]).argmax(1)])
     return {"axes": axes, "points": _rounded(centred @ directions[:2].T * signs)}

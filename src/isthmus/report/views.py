@@ -646,14 +646,20 @@ def _column(measure: Measure, contenders: Contenders) -> list[View]:
         cells.append(
             {
                 "text": number(value, decimals),
-                "spread": number(spread, decimals_with_spread(decimals, spread))
-                if contenders.seeds > 1 and value is not None and spread
-                else None,
+                "spread": _spread(spread, decimals) if contenders.seeds > 1 and value is not None else None,
                 "value": value,
                 "best": value is not None and best is not None and value == best,
             }
         )
     return cells
+
+
+def _spread(spread: float | None, decimals: int) -> str | None:
+    """The spread in as many decimals as its value, or one more; None where that rounds to nothing."""
+    if not spread:
+        return None
+    decimals = decimals_with_spread(decimals, spread)
+    return None if spread < 0.5 * 10**-decimals else number(spread, decimals)
 
 
 def _best(measure: Measure, values: Sequence[float]) -> float | None:
