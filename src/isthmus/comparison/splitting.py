@@ -55,16 +55,23 @@ def split_target(rows: Rows, target: Any) -> tuple[Rows, np.ndarray | None, str 
 
 
 def split(whole: Part, test: Part | None, seed: int) -> tuple[Part, Part, Part]:
-    """Training, validation and test parts; with a test part of its own, all other rows are for the first two."""
+    """Training, validation and test parts; with a test part of its own, all other rows are for the first two.
+
+    Each part is in random order: files are often sorted, by class or by date, and measures that look at some rows of a
+    part take the first ones.
+    """
     if len(whole) < FEWEST_ROWS:
         raise DataError(f"{len(whole)} rows are too few to split and compare on; give at least {FEWEST_ROWS}")
     order = Randomness(seed, "split").numpy().permutation(len(whole))
     held_out = 0 if test is not None else min(MOST_TEST_ROWS, round(len(whole) * TEST_SHARE))
     stopping = max(2, min(MOST_TEST_ROWS, round((len(whole) - held_out) * VALIDATION_SHARE)))
     pieces = np.split(order, [held_out, held_out + stopping])
+    if test is not None:
+        held_out_part = _picked(test, Randomness(seed, "test order").numpy().permutation(len(test)))
+    else:
+        held_out_part = _picked(whole, pieces[0])
+    return _picked(whole, pieces[2]), _picked(whole, pieces[1]), held_out_part
 
-    def part(index: np.ndarray) -> Part:
-        index = np.sort(index)
-        return Part(take(whole.rows, index), None if whole.target is None else whole.target[index])
 
-    return part(pieces[2]), part(pieces[1]), test if test is not None else part(pieces[0])
+def _picked(part: Part, index: np.ndarray) -> Part:
+    return Part(take(part.rows, index), None if part.target is None else part.target[index])
