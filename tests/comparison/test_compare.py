@@ -119,6 +119,24 @@ def test_an_outlier_target_judges_detection():
     assert vae["probe"] is None and facts["data"]["target"]["kind"] == "outlier"
 
 
+@pytest.mark.parametrize(
+    ("target", "named"),
+    [
+        (np.repeat([0, 1], [280, 20]), ["usual", "outlier"]),
+        (np.repeat([2.0, 10.0, np.nan], 100), ["2", "10"]),
+        (np.repeat(["b", "a", None], 100), ["a", "b"]),
+        (np.repeat([True, False], 150), ["False", "True"]),
+    ],
+    ids=["outliers", "numbers with gaps", "words with gaps", "booleans"],
+)
+def test_rows_of_the_maps_are_labelled_by_the_classes_of_the_target(target, named):
+    rows = np.random.default_rng(0).normal(size=(300, 3))
+    facts = isthmus.compare(rows, target=target, models=["pca"], latents=[2], seeds=1, jobs=1).facts
+    assert facts["data"]["target"]["classes"] == named
+    labels = {row["label"] for row in facts["pictures"]["latent_maps"]["rows"]}
+    assert labels - {None} == set(named)
+
+
 def test_processes_give_what_one_process_gives(iris):
     calls = {
         jobs: isthmus.compare(iris, target="target", models=["vae"], latents=[2], epochs=2, jobs=jobs)

@@ -20,7 +20,7 @@ from .averaging import contender_facts
 from .contenders import Autoencoding
 from .environment import environment
 from .measuring import Data, measure
-from .pictures import OUTLIER_WORDS, contender_pictures, loss_curve, shared_pictures
+from .pictures import classes, contender_pictures, loss_curve, shared_pictures
 from .planning import Task, chosen_sizes, planned, workers
 from .result import Comparison
 from .splitting import Part, split, split_target
@@ -209,13 +209,7 @@ def _data_facts(data: Data, name: str, source: str, target_name: str | None, not
     ]
     target = None
     if data.target_kind is not None:
-        assert data.train_target is not None
-        classes = sorted({str(value) for value in data.train_target if value is not None and value == value})
-        target = {
-            "name": target_name,
-            "kind": data.target_kind,
-            "classes": {"number": [], "outlier": list(OUTLIER_WORDS)}.get(data.target_kind, classes),
-        }
+        target = {"name": target_name, "kind": data.target_kind, "classes": classes(data)}
     return {
         "name": name,
         "source": source,

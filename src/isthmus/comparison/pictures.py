@@ -23,9 +23,6 @@ def shared_pictures(data: Data) -> dict[str, Any]:
     if kind == "table":
         head["columns"] = data.domain.column_names
     rows = data.test[:MOST_MAP_ROWS]
-    labels = (
-        [None] * len(rows) if data.test_target is None else [_label(value) for value in data.test_target[: len(rows)]]
-    )
     drawn = data.domain.pictures(rows)
     map_rows = [
         {
@@ -33,7 +30,7 @@ def shared_pictures(data: Data) -> dict[str, Any]:
             "text": None if kind == "image" else _text(data.domain.column_names, picture),
             "png": picture if kind == "image" else None,
         }
-        for label, picture in zip(labels, drawn, strict=True)
+        for label, picture in zip(_labels(data, len(rows)), drawn, strict=True)
     ]
     return {
         "loss_curves": [],
@@ -114,6 +111,18 @@ def _label(value: Any) -> str | None:
     if value is None or value != value:
         return None
     return f"{value:g}" if isinstance(value, float | np.floating) else str(value)
+
+
+def classes(data: Data) -> list[str]:
+    """The classes of the target by the labels that rows of the latent maps carry, numbers in their order."""
+    if data.target_kind == "outlier":
+        return list(OUTLIER_WORDS)
+    if data.target_kind != "classes" or data.train_target is None:
+        return []
+    present = [value for value in data.train_target.tolist() if _label(value) is not None]
+    numeric = all(isinstance(value, int | float) for value in present)
+    ordered = sorted(present, key=float if numeric else str)
+    return list(dict.fromkeys(str(_label(value)) for value in ordered))
 
 
 def _text(columns: list[str], cells: list[str | None]) -> str:
