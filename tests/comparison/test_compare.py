@@ -10,6 +10,7 @@ from sklearn.decomposition import PCA
 
 import isthmus
 from isthmus.core.errors import DataError, OptionError
+from isthmus.domains.table import Table
 from isthmus.report.views import page
 
 QUICK = {"epochs": 2, "seeds": 2, "jobs": 1}
@@ -148,6 +149,23 @@ def test_processes_give_what_one_process_gives(iris):
     assert one["anomaly"]["auroc"] == pytest.approx(two["anomaly"]["auroc"], rel=1e-2)
 
 
+def test_ctrl_c_ends_the_comparison_and_not_one_training(monkeypatch):
+    """An estimator would keep what it has learnt so far; measured beside others it would look like a worse model."""
+    draw, passes = Table.draw, []
+
+    def interrupted(self, x, randomness):
+        passes.append(len(x))
+        if len(passes) == 20:
+            raise KeyboardInterrupt
+        return draw(self, x, randomness)
+
+    monkeypatch.setattr(Table, "draw", interrupted)
+    rows = np.random.default_rng(0).normal(size=(300, 3))
+    with pytest.raises(KeyboardInterrupt):
+        isthmus.compare(rows, models=["vae"], latents=[1, 2], epochs=30, jobs=1)
+    assert len(passes) == 20  # nothing was trained, drawn or measured afterwards
+
+
 @pytest.mark.parametrize(
     ("wrong", "error", "said"),
     [
@@ -158,6 +176,10 @@ def test_processes_give_what_one_process_gives(iris):
         ({"seeds": 0}, OptionError, "seeds=0"),
         ({"options": {"beeta": 1}}, OptionError, "no model here has an option 'beeta'"),
         ({"options": {"beta": -1}}, OptionError, "beta"),
+        ({"options": {"latent_dim": 3}}, OptionError, "latent_dim"),
+        ({"options": {"random_state": 3}}, OptionError, "random_state"),
+        ({"options": {"validation_fraction": 0.5}}, OptionError, "validation_fraction"),
+        ({"jobs": 0}, OptionError, "jobs=0"),
         ({"epochs": 0}, OptionError, "epochs"),
         ({"target": "colour"}, DataError, "no column 'colour'"),
     ],

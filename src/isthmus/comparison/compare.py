@@ -69,6 +69,8 @@ def compare(
         raise OptionError("there are no models to compare; name at least one")
     if seeds < 1:
         raise OptionError(f"seeds={seeds}: at least 1 is needed")
+    if jobs is not None and jobs < 1:
+        raise OptionError(f"jobs={jobs}: at least 1 is needed")
     contenders.check_options(variants, chosen | ({} if epochs is None else {"epochs": epochs}))
     data, target_name = _prepare(rows, target, test, test_target, seed, chosen)
     sizes = chosen_sizes(latents, data)

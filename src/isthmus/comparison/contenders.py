@@ -19,6 +19,13 @@ from ..parts.priors import GaussianMixture
 
 PCA_NAME = "pca"
 SHORT_NAMES = {"ae": "autoencoder"}
+# What a comparison decides for all models alike, and what to do instead of setting it.
+DECIDED = {
+    "latent_dim": "give the sizes to compare",
+    "random_state": "give a seed",
+    "device": "give the device",
+    "validation_fraction": "a tenth of the rows says when to stop; leave it out",
+}
 TITLES = {PCA_NAME: "PCA", "autoencoder": "AE"}
 
 
@@ -65,6 +72,8 @@ class Autoencoding:
         if named:
             self.estimator.feature_names_in_ = np.array(domain.column_names, dtype=object)
         self.estimator.fit_tensors(domain, train, validation=validation)
+        if self.estimator.training_["interrupted"]:
+            raise KeyboardInterrupt  # training keeps its best so far; a comparison of unequal trainings says nothing
 
     @property
     def seconds(self) -> float:
@@ -168,7 +177,10 @@ def build(variant: str, latent_dim: int, seed: int, options: dict[str, Any]) -> 
 
 
 def check_options(names: list[str], options: dict[str, Any]) -> None:
-    """Refuse an option that no model declares, and values that a model does not allow, before anything is trained."""
+    """Refuse an option that no model declares or that the comparison decides, and values that a model does not allow,
+    before anything is trained."""
+    for option in (name for name in options if name in DECIDED):
+        raise OptionError(f"option '{option}' is not set for models that are compared: {DECIDED[option]}")
     trained = [name for name in names if name != PCA_NAME]
     for option in options:
         if not any(option in declared_options(name) for name in trained):
