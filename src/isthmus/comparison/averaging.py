@@ -26,18 +26,16 @@ def contender_facts(task: Task, runs: list[dict[str, Any]], has_model: bool) -> 
 
 
 def means(values: Sequence[Any]) -> Any:
-    """Numbers averaged over seeds at each place of a nest of dicts and lists of numbers.
+    """Numbers averaged over seeds at each place of a nest of dicts.
 
-    A count on which all seeds agree stays whole. Words and other lists are the first seed's, whose model is
-    the one that is kept and shown.
+    A count on which all seeds agree stays whole. Words and lists are the first seed's, whose model is the one that is
+    kept and shown: a list has an entry per latent unit, and units of two trainings have nothing in common but a number.
     """
     first = values[0]
     if isinstance(first, dict):
         return {key: means([value[key] for value in values if value is not None]) for key in first}
     if isinstance(first, list):
-        numeric = all(_is_number(item) for value in values for item in value)
-        aligned = len({len(value) for value in values}) == 1
-        return [means(place) for place in zip(*values, strict=True)] if numeric and aligned else first
+        return first
     present = [value for value in values if _is_number(value)]
     if not present or (all(isinstance(value, int) for value in present) and len(set(present)) == 1):
         return first
