@@ -29,6 +29,25 @@ def test_steps_are_the_coarsest_decimals():
     assert steps[3] == pytest.approx((math.pi - math.sqrt(2)) / 2**24)
 
 
+def test_small_units_are_not_rounded_away():
+    """Numbers of 10⁻⁸ all round to 0: taken for whole, each would cost some 26 bits less than nothing."""
+    numbers = np.random.default_rng(0).normal(size=(100, 1))
+    steps = [
+        precision(domain, domain.tensors(rows)).steps[0] / rows.std()
+        for rows in (numbers, numbers * 1e-8)
+        for domain in [TABLE.fit(rows)]
+    ]
+    assert steps[0] == pytest.approx(steps[1])
+
+
+def test_pixels_share_one_step():
+    """Of images in sixteenths, a pixel that is always black has the precision of the others."""
+    images = np.random.default_rng(0).integers(0, 17, size=(50, 3, 3)) / 16.0
+    images[:, 0, 0] = 0.0
+    domain = find("image").fit(images)
+    assert precision(domain, domain.tensors(images)).steps == pytest.approx(np.full(9, 1e-4))
+
+
 def test_fixed_width_bits_count_levels():
     rows = np.array([[0.0, 10.0], [7.0, 11.0], [3.0, 13.0]])  # 8 levels and 4 levels
     domain = TABLE.fit(rows)
