@@ -48,6 +48,7 @@ def test_code_in_the_documentation_runs(page, tmp_path, monkeypatch, capsys):
                 assert main(command) == 0, f"{page.name}, line {line}: isthmus {shlex.join(command)}"
 
 
+@pytest.mark.slow
 def test_generated_pages_are_current_and_links_lead_somewhere():
     checked = subprocess.run(
         [sys.executable, ROOT / "docs" / "generate.py", "--check"], capture_output=True, text=True, check=False

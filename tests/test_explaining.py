@@ -60,6 +60,7 @@ class TestEffects:
         assert [entry["unit"] for entry in explaining.carries(model, codes)] == [0]
         assert [unit["unit"] for unit in explaining.traversals(model, codes)["units"]] == [0]
 
+    @pytest.mark.slow
     def test_effects_are_those_of_turning_one_unit(self, model: isthmus.VAE) -> None:  # pyright: ignore
         codes = model.transform(_table())[:100]
         low, high = np.quantile(codes.astype(np.float32), explaining.TURNED, axis=0)

@@ -127,6 +127,7 @@ Path({result!r}).write_bytes(pickle.dumps(found))
 """
 
 
+@pytest.mark.slow
 def test_a_fresh_process_gives_the_same_bits(saved: Path, tmp_path: Path) -> None:
     program = PROGRAM.format(tests=str(Path(__file__).parent), folder=str(saved), result=str(tmp_path / "found"))
     subprocess.run([sys.executable, "-c", program], check=True, timeout=300)
@@ -332,6 +333,7 @@ def leaves(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 JUNK = [None, "", "x", -1, 0, 1e308, 10**30, True, [], {}, [[]], {"a": 1}, "\ud83d\ude00", -0.5]
 
 
+@pytest.mark.slow
 def test_junk_anywhere_in_the_description_is_refused_or_borne(saved: Path, tmp_path: Path) -> None:
     """480 descriptions with one value replaced, or removed: each loads, or is refused in one line."""
     chance = random.Random(1)

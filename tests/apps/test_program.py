@@ -78,12 +78,14 @@ class TestHelp:
 
 
 class TestStreams:
+    @pytest.mark.slow
     def test_json_is_all_there_is_on_stdout(self, tmp_path: Path) -> None:
         out = tmp_path / "m.safetensors"
         fit = [*PROGRAM, "fit", "penguins", "--model", "vae", "--epochs", "2", "--json", "--out", str(out)]
         ended = subprocess.run(fit, capture_output=True, text=True, check=True)
         assert json.loads(ended.stdout)["epochs"] == 2 and ended.stderr == ""
 
+    @pytest.mark.slow
     def test_bad_input_in_a_process_of_its_own(self, tmp_path: Path) -> None:
         encode = [*PROGRAM, "encode", "none.safetensors", "digits", "--out", str(tmp_path / "o.csv")]
         ended = subprocess.run(encode, capture_output=True, text=True, check=False)
@@ -91,6 +93,7 @@ class TestStreams:
         assert ended.stderr.startswith("isthmus: error: none.safetensors") and ended.stderr.count("\n") == 1
 
     @pytest.mark.skipif(os.name != "posix", reason="pseudo-terminals are POSIX")
+    @pytest.mark.slow
     def test_progress_shows_on_a_terminal(self, tmp_path: Path) -> None:
         controller, terminal = pty.openpty()
         fit = [*PROGRAM, "fit", "penguins", "--model", "vae", "--epochs", "2", "--out", str(tmp_path / "m.safetensors")]
@@ -103,6 +106,7 @@ class TestStreams:
 
 class TestEndings:
     @pytest.mark.skipif(os.name != "posix", reason="Ctrl-C is a signal on POSIX")
+    @pytest.mark.slow
     def test_ctrl_c_keeps_the_best_and_resume_goes_on(self, tmp_path: Path) -> None:
         out = tmp_path / "m.safetensors"
         fit = [*PROGRAM, "fit", "digits", "--model", "vae", "--set", "patience=none", "--out", str(out), "--epochs"]

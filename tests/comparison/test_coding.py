@@ -66,6 +66,7 @@ def linear() -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize("model", ["VAE", "Autoencoder", "FSQ"])
+@pytest.mark.slow
 def test_no_model_codes_below_the_entropy_and_a_fitting_one_comes_near(linear, model):
     rows = linear["rows"]
     fitted = getattr(isthmus, model)(2, hidden=(32,), epochs=100, learning_rate=5e-3, random_state=0).fit(rows[:2000])

@@ -152,6 +152,7 @@ def hard_tables() -> dict:
 
 @every_family
 @pytest.mark.parametrize("kind", hard_tables())
+@pytest.mark.slow
 def test_training_lowers_the_loss_and_stays_finite(family, kind):
     rows = hard_tables()[kind]
     table = Table.fit(rows, family)

@@ -66,6 +66,7 @@ def same(first, second) -> bool:
 
 @pytest.mark.usefixtures("threads")
 @pytest.mark.parametrize("case", CASES)
+@pytest.mark.slow
 def test_batch_size_order_and_duplicates_change_no_bit(case):
     rows, options = CASES[case]
     model = isthmus.VAE(**options, epochs=1, random_state=0).fit(rows)

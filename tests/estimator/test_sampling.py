@@ -72,6 +72,7 @@ def test_a_seed_decides_the_rows(name):
     assert not same(model.sample(20, random_state=moving), model.sample(20, random_state=moving))
 
 
+@pytest.mark.slow
 def test_samples_follow_the_data():
     """Two correlated columns of different scales: means, spreads and correlation come back."""
     rows = np.random.default_rng(0).multivariate_normal([10, -300], [[4, 30], [30, 400]], 2000)

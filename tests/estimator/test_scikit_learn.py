@@ -43,6 +43,7 @@ def rows() -> np.ndarray:
 
 
 @pytest.mark.parametrize("name", MODELS)
+@pytest.mark.slow
 def test_every_check_of_scikit_learn_passes(name, monkeypatch):
     monkeypatch.setenv("SCIPY_ARRAY_API", "1")  # without it one check is skipped
     results = estimator_checks.check_estimator(quick(name), on_skip=None, on_fail=None)
@@ -53,6 +54,7 @@ def test_every_check_of_scikit_learn_passes(name, monkeypatch):
 @pytest.mark.filterwarnings("ignore:X (has|does not have valid) feature names")  # the checks provoke them
 @pytest.mark.parametrize("check", FRAME_CHECKS)
 @pytest.mark.parametrize("name", MODELS)
+@pytest.mark.slow
 def test_checks_for_data_frames_pass(name, check):
     getattr(estimator_checks, check)(name, quick(name, latent_dim=3))
 
@@ -100,6 +102,7 @@ def test_copies_of_a_fitted_model_give_the_same_bits(name, rows, tmp_path):
         assert np.array_equal(copy.sample(7), model.sample(7))
 
 
+@pytest.mark.slow
 def test_grid_search_finds_the_options_of_the_best_score(rows):
     # β = 1000 leaves no information in the codes, and says so in the held-out bound.
     x = rows @ np.random.default_rng(1).standard_normal((5, 5))

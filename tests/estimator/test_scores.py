@@ -19,6 +19,7 @@ def gaussian_rows(covariance, rows: int, seed: int) -> np.ndarray:
     [([100.0], 0.0), ([0.01, 50.0], 0.8), ([1.0, 1e-3, 1e3], 0.6)],
     ids=["one column", "two columns", "three columns"],
 )
+@pytest.mark.slow
 def test_score_of_gaussian_rows_is_their_exact_log_density(scales, correlation):
     """One factor explains such rows exactly, so the bound can reach log p(x); what is left is how well it was trained.
 
@@ -99,6 +100,7 @@ def imputer():
     return isthmus.VAE(latent_dim=2, hidden=(32,), epochs=60, learning_rate=5e-3, random_state=0).fit(gaps)
 
 
+@pytest.mark.slow
 def test_imputed_cells_beat_the_column_mean_and_observed_ones_stay(imputer):
     whole, gaps = table_with_gaps()
     filled = imputer.reconstruct(gaps, only_missing=True)

@@ -18,6 +18,7 @@ def factor_rows(factors: int, columns: int, rows: int = 1500) -> np.ndarray:
     return draws.standard_normal((rows, factors)) @ draws.standard_normal((factors, columns)) + noise
 
 
+@pytest.mark.slow
 def test_linear_factors_are_found():
     """Of the powers of two, 8 is the fewest that holds five factors; 4 cannot."""
     x = factor_rows(factors=5, columns=12)
@@ -31,6 +32,7 @@ def test_linear_factors_are_found():
     assert four["excess"] > 3 * four["standard_error"]
 
 
+@pytest.mark.slow
 def test_digits_get_a_size_between_a_point_and_the_pixels():
     images = (load_digits().images * 15).astype(np.uint8)[:1000]
     model = isthmus.VAE("auto", epochs=25, hidden=(128,), learning_rate=3e-3, random_state=0).fit(images)

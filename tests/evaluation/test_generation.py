@@ -323,6 +323,7 @@ def hard_sets():
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("is_category", [False, True])
 @pytest.mark.parametrize(("real", "synthetic"), [pytest.param(*sets[1:], id=sets[0]) for sets in hard_sets()])
+@pytest.mark.slow
 def test_hard_sets_give_numbers_or_none(real, synthetic, is_category):
     if is_category:
         synthetic = np.where(np.isinf(synthetic), MISSING, synthetic)  # codes are finite

@@ -116,6 +116,7 @@ def test_a_small_archive_that_unpacks_to_much_is_refused(tmp_path, monkeypatch):
         read(tmp_path / "zeros.npz")
 
 
+@pytest.mark.slow
 def test_flipped_bits_in_an_npz_array_are_noticed(tmp_path):
     """The archive's checksum covers the array: what is read is right, or nothing is read."""
     path = tmp_path / "set.npz"

@@ -247,6 +247,7 @@ def mutated(whole, random):
     "rows.csv", "rows.tsv", "rows.jsonl", "rows.parquet", "rows.arrow", "rows.npz", "rows.npy",
     "folder/a.png", "folder/a.jpg", "folder/a.webp", "folder/a.bmp", "folder/a.gif", "folder/a.tif",
 ])  # fmt: skip
+@pytest.mark.slow
 def test_mutated_files_are_read_or_refused_in_one_line(name, tmp_path, monkeypatch):
     monkeypatch.setattr(images, "MAXIMUM_PIXELS", 10**6)  # Else most of the time goes to decoding large claims.
     path = tmp_path / name

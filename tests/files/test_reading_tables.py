@@ -69,6 +69,7 @@ def test_binary_formats_keep_every_cell_and_type(ending, table):
 @pytest.mark.parametrize("ending", [".csv", ".tsv", ".jsonl"])
 @settings(max_examples=60, deadline=None)
 @given(table=tables(SPELT))
+@pytest.mark.slow
 def test_text_formats_keep_every_cell(ending, table):
     back = there_and_back(table, ending).rows
     assert back.column_names == table.column_names

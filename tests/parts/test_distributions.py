@@ -76,6 +76,7 @@ def test_masses_sum_to_one(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["gaussian", "student_t", "mixture"])
+@pytest.mark.slow
 def test_densities_integrate_to_one(name: str) -> None:
     x = torch.linspace(-2000, 2000, 4_000_001, dtype=torch.float64)  # t₆ leaves under 1e-15 outside
     assert torch.trapezoid(example(name).log_prob(x).exp(), x).item() == pytest.approx(1.0, abs=1e-6)
@@ -155,6 +156,7 @@ def test_parameters_and_values_broadcast(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
+@pytest.mark.slow
 def test_log_prob_can_be_batched_and_compiled_whole(name: str) -> None:
     """`fullgraph` refuses anything that reads a value back to the host."""
     distribution = example(name, (3,))

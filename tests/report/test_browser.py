@@ -43,6 +43,7 @@ def without_complaint(browser: Chromium) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("name", [*EXAMPLES, "hostile"])
+@pytest.mark.slow
 def test_no_page_is_wider_than_a_phone(browser: Chromium, pages: Path, name: str):
     browser.open(pages / f"{name}.html", PHONE, 800)
     assert browser.value("document.documentElement.scrollWidth") <= PHONE

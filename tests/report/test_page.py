@@ -181,6 +181,7 @@ OPTIONAL: dict[str, Callable[[Facts], list[tuple[Facts, str]]]] = {
 
 @pytest.mark.parametrize("gone", [lambda part, key: part.update({key: None}), lambda part, key: part.pop(key)])
 @pytest.mark.parametrize("part", OPTIONAL)
+@pytest.mark.slow
 def test_a_part_that_is_missing_is_passed_over(part: str, gone: Callable[[Facts, str], object]):
     facts = small()
     for owner, key in OPTIONAL[part](facts):

@@ -55,6 +55,7 @@ KINDS = [
 @pytest.mark.parametrize("learning_rate", [1e-3, 1.0])
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", CLASSES)
+@pytest.mark.slow
 def test_outputs_are_finite(name: str, kind: str, learning_rate: float) -> None:
     x = rows(kind)
     model = getattr(isthmus, name)(3, hidden=(16,), epochs=4, learning_rate=learning_rate, random_state=0).fit(x)

@@ -223,6 +223,7 @@ def test_ctrl_c_before_the_first_epoch_ends_is_passed_on() -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="sends SIGINT")
+@pytest.mark.slow
 def test_a_real_interrupt_ends_training_with_what_there_is() -> None:
     program = textwrap.dedent(
         """
@@ -247,6 +248,7 @@ def test_a_real_interrupt_ends_training_with_what_there_is() -> None:
 
 
 @pytest.mark.parametrize("name", variants.names())
+@pytest.mark.slow
 def test_bfloat16_trains_nearly_as_well(name: str) -> None:
     losses = {}
     for precision in ("float32", "bfloat16"):

@@ -59,6 +59,7 @@ def assert_same_end(one: Variant, first: Outcome, other: Variant, second: Outcom
 
 @pytest.mark.parametrize("epoch", [1, 4, EPOCHS - 1, EPOCHS])
 @pytest.mark.parametrize("name", variants.names())
+@pytest.mark.slow
 def test_resuming_equals_not_stopping(name: str, epoch: int, tmp_path: Path) -> None:
     whole, stopped, resumed = model(name), model(name), model(name, seed=5)
     expected = run(whole, None)

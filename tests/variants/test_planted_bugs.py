@@ -149,6 +149,7 @@ class OptionNobodyReads(VAE):
         (PenaltyWithoutItsWeight, contract.check_every_option_changes_the_loss),
     ],
 )
+@pytest.mark.slow
 def test_planted_bug_is_caught(
     bug: type[Variant], check: Callable[[type[Variant], contract.Toy], None], domain: str
 ) -> None:
@@ -157,6 +158,7 @@ def test_planted_bug_is_caught(
         check(bug, contract.toy(domain))
 
 
+@pytest.mark.slow
 def test_the_variant_without_the_bug_passes() -> None:
     """The checks above fail because of the bugs, not because of the subclassing."""
 

@@ -64,6 +64,7 @@ def test_ladder_densities_are_products_of_their_layers() -> None:
     torch.testing.assert_close(posterior.log_prob(z), meeting + above)
 
 
+@pytest.mark.slow
 def test_ladder_kl_is_the_mean_of_its_sampled_one() -> None:
     model, posterior, _ = ladder()
     z = posterior.sample(Randomness(0), 4000)

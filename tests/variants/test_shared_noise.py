@@ -7,6 +7,7 @@ import isthmus
 
 
 @pytest.mark.parametrize("model", ["Autoencoder", "FSQ"])
+@pytest.mark.slow
 def test_the_noise_of_a_point_code_does_not_shrink_to_one_column(model):
     # Two codes for six columns that share two factors: copying two columns would leave the noise of the other four.
     rng = np.random.default_rng(0)
