@@ -26,7 +26,7 @@ from isthmus.domains.base import Domain, DomainNetworks, NetworkOptions
 from isthmus.domains.image import Image
 from isthmus.domains.table import Table
 from isthmus.parts.networks import built
-from isthmus.parts.posteriors import GaussianPosterior
+from isthmus.parts.posteriors import GaussianPosterior, PointPosterior
 from isthmus.training.loop import Plan, train, validate
 from isthmus.training.state import players_of
 from isthmus.variants.base import Variant
@@ -293,6 +293,14 @@ def check_densities_are_normalised(kind: type[Variant], data: Toy) -> None:
         _assert_mean_is_one((other.log_prob(z) - posterior.log_prob(z)).exp())
         z = torch.stack([prior.sample(len(data.x), Randomness(0, draw)) for draw in range(4000)])
         _assert_mean_is_one((posterior.log_prob(z) - prior.log_prob(z)).exp())
+
+
+def check_codes_are_points_where_it_says_so(kind: type[Variant], data: Toy) -> None:
+    model = awake(build(kind, data)).eval()
+    posterior = model.posterior(data.x)
+    drawn = posterior.sample(Randomness(0), 2)
+    assert kind.point_codes == torch.equal(drawn[0], drawn[1])
+    assert kind.point_codes == isinstance(posterior, PointPosterior)
 
 
 def check_reduction_holds_draw_by_draw(kind: type[Variant], data: Toy) -> None:

@@ -11,14 +11,13 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from ..core.randomness import Randomness
 from ..domains.base import Domain
 from ..estimator.base import Estimator
 from ..estimator.inference import as_input, in_batches
-from ..parts.posteriors import GaussianPosterior, PointPosterior
+from ..parts.posteriors import GaussianPosterior
 
 # Widths tried, in standard deviations of each code over the validation rows.
 WIDTHS = tuple(2.0**-power for power in range(0, 11))
@@ -28,16 +27,11 @@ DECIMALS = 6
 
 def negative_bound(estimator: Estimator, validation: Tensor, x: Tensor) -> np.ndarray:
     """The negative evidence lower bound of each row in nats, in the tensor's own units, shape (rows,)."""
-    if not _is_point(estimator, validation) or estimator.model_.prior().discrete:
+    if not estimator.model_.point_codes or estimator.model_.prior().discrete:
         return _losses(estimator, x, None)
     spread = estimator.encode_tensors(validation).std(0)
     costs = [_losses(estimator, validation, _log_scale(spread, width)).mean() for width in WIDTHS]
     return _losses(estimator, x, _log_scale(spread, WIDTHS[int(np.argmin(costs))]))
-
-
-def _is_point(estimator: Estimator, x: Tensor) -> bool:
-    with torch.no_grad():
-        return isinstance(estimator.model_.posterior(as_input(x[:1]).to(estimator._device)), PointPosterior)
 
 
 def _log_scale(spread: Tensor, width: float) -> Tensor:

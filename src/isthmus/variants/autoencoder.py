@@ -34,7 +34,7 @@ class Autoencoder(Variant[AutoencoderOptions]):
     )
     Options = AutoencoderOptions
     outputs_per_unit: ClassVar[int] = 1
-    shared_noise: ClassVar[bool] = True
+    point_codes: ClassVar[bool] = True
 
     def __init__(self, networks: Networks, latent_dim: int, options: AutoencoderOptions):
         super().__init__(networks, latent_dim, options)

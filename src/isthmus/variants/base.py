@@ -57,9 +57,10 @@ class Variant(nn.Module, ABC, Generic[OptionsType]):
 
     # How many numbers the encoder gives for each latent unit.
     outputs_per_unit: ClassVar[int] = 2
-    # Whether real-valued columns share one learned noise scale. A code without noise could copy one column exactly,
-    # whose own scale would shrink and its density grow without limit; with one for all, the loss is the squared error.
-    shared_noise: ClassVar[bool] = False
+    # Whether a row's code is a point, which has no density: its bound is the reconstruction alone. Real-valued columns
+    # then share one learned noise scale. A point could copy one column exactly, whose own scale would shrink and its
+    # density grow without limit; with one scale for all, the loss is the squared error.
+    point_codes: ClassVar[bool] = False
     # A second network with a loss of its own (adversarial models); its parameters are the opponent's, not the model's.
     opponent: nn.Module | None
 
@@ -80,7 +81,7 @@ class Variant(nn.Module, ABC, Generic[OptionsType]):
 
     def build_decoder(self, networks: Networks) -> nn.Module:
         """The network from codes to a likelihood."""
-        return networks.decoder(self.latent_dim, self.shared_noise)
+        return networks.decoder(self.latent_dim, shared_noise=self.point_codes)
 
     @abstractmethod
     def posterior(self, x: Tensor) -> Posterior:

@@ -43,7 +43,7 @@ class FSQ(Variant[FSQOptions]):
     )
     Options = FSQOptions
     outputs_per_unit: ClassVar[int] = 1
-    shared_noise: ClassVar[bool] = True
+    point_codes: ClassVar[bool] = True
 
     def __init__(self, networks: Networks, latent_dim: int, options: FSQOptions):
         super().__init__(networks, latent_dim, options)
