@@ -110,6 +110,34 @@ def test_principal_components_are_scikit_learns():
     assert pca["reconstruction"]["test"] == pytest.approx(lost, rel=0.05)
 
 
+def test_black_and_white_images_are_not_told_from_shades_of_grey():
+    """Principal components give shades, which any classifier tells from black and white: their draws are compared."""
+    images = ((load_digits().images > 7) * 255).astype(np.uint8)[:600]
+    facts = isthmus.compare(images, models=["pca"], latents=[16], seeds=1, jobs=1).facts
+    assert facts["settings"]["likelihood"] == "bernoulli"
+    assert facts["contenders"][0]["generation"]["c2st_auroc"] < 0.9
+
+
+def test_test_rows_change_no_model():
+    """Neither weights nor preprocessing, nor what is measured on training rows, may know the rows of the test."""
+    rows = pd.DataFrame({"a": np.random.default_rng(0).normal(size=200), "b": ["x", "y", "x", "z"] * 50})
+    other = pd.DataFrame({"a": np.random.default_rng(1).normal(1e6, 1e6, size=100), "b": ["never", "seen"] * 50})
+    results = [
+        isthmus.compare(rows, test=test, models=["vae", "ae"], latents=[2], **QUICK) for test in (rows[:50], other)
+    ]
+    for name, model in results[0].models.items():
+        twin = results[1].models[name]
+        assert (
+            model.domain_.schema() == twin.domain_.schema()
+            and model.history_[-1]["train"] == twin.history_[-1]["train"]
+        )
+        assert (model.transform(rows) == twin.transform(rows)).all()
+        assert model.offset_ == twin.offset_
+    for ours, theirs in zip(*(result.facts["contenders"] for result in results), strict=True):
+        assert ours["reconstruction"]["train"] == theirs["reconstruction"]["train"]
+        assert ours["compression"]["raw_bits_per_row"] == theirs["compression"]["raw_bits_per_row"]
+
+
 def test_an_outlier_target_judges_detection():
     rng = np.random.default_rng(0)
     usual = rng.normal(size=(300, 4)) @ rng.normal(size=(4, 4))
