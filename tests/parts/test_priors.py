@@ -92,6 +92,23 @@ def test_categorical_mixture_learns_how_units_hang_together() -> None:
     torch.testing.assert_close(shares.float(), probabilities, rtol=0, atol=5 * math.sqrt(0.25 / 50_000))
 
 
+def test_categorical_mixture_density_is_its_formula() -> None:
+    mixture = CategoricalMixture(2, 3)
+    mixture.fit(levels(), Randomness(1))
+    z = levels(50)
+    first, second = (mixture.tables[:, unit, z[:, unit].long()] for unit in range(2))  # (components, rows)
+    torch.testing.assert_close(mixture.log_prob(z).exp(), mixture.weights @ (first * second))
+    torch.testing.assert_close(mixture.log_prob(z.expand(4, 50, 2))[2], mixture.log_prob(z))
+
+
+def test_as_many_levels_as_there_may_be_are_fitted_in_little_memory() -> None:
+    """A one-hot code of these rows would take 13 GB."""
+    many = (Randomness(0).uniform(50_000, 32) * 1024).floor()
+    mixture = CategoricalMixture(32, 1024)
+    mixture.fit(many, Randomness(1), iterations=1)
+    assert mixture.log_prob(many[:100]).isfinite().all()
+
+
 def test_unseen_levels_stay_possible() -> None:
     mixture = CategoricalMixture(2, 3)
     mixture.fit(torch.zeros(30, 2), Randomness(0))

@@ -140,28 +140,39 @@ class CategoricalMixture(FittedPrior):
     def fit(self, levels: Tensor, randomness: Randomness, components: int = 50, iterations: int = 60) -> None:
         """Fit to level numbers (rows, latent_dim)."""
         components = max(1, min(components, len(levels) // 20))
-        one_hot = nn.functional.one_hot(levels.long(), self.levels).double()  # (rows, units, levels)
-        flat = one_hot.flatten(1)
+        levels = levels.long()
+        # (units, levels): how common each level is.
+        marginal = torch.stack([unit.bincount(minlength=self.levels) for unit in levels.unbind(1)]).double()
+        marginal = marginal / len(levels)
         # Each component starts at a random row, softened towards the marginal distribution of each unit.
-        marginal = one_hot.mean(0)
-        start = one_hot[randomness.permutation(len(levels))[:components]]
+        start = nn.functional.one_hot(levels[randomness.permutation(len(levels))[:components]], self.levels).double()
         self.weights = torch.full((components,), 1.0 / components, dtype=torch.float64, device=levels.device)
         self.tables = 0.5 * start + 0.4 * marginal + 0.1 / self.levels
+        # One pseudo-count per unit, shared in the marginal's proportions, keeps unseen levels possible.
+        smoothing = 0.9 * marginal + 0.1 / self.levels
         for _ in range(iterations):
-            log_joint = flat @ self.tables.log().flatten(1).T + self.weights.log()  # (rows, components)
-            responsibility = log_joint.softmax(-1)
+            responsibility = self._log_joint(levels).softmax(-1)  # (rows, components)
             mass = responsibility.sum(0)
-            counts = (responsibility.T @ flat).view(components, self.latent_dim, self.levels)
-            # One pseudo-count per unit, shared in the marginal's proportions, keeps unseen levels possible.
-            smoothing = 0.9 * marginal + 0.1 / self.levels
+            # Summed level by level: a one-hot code of all rows would not fit into memory where levels are many.
+            counts = torch.stack(
+                [
+                    responsibility.new_zeros(self.levels, components).index_add(0, unit, responsibility).T
+                    for unit in levels.unbind(1)
+                ],
+                dim=1,
+            )
             self.tables = (counts + smoothing) / (mass.view(-1, 1, 1) + 1.0)
             self.weights = (mass + 1.0) / (len(levels) + components)
         self.weights, self.tables = self.weights.float(), self.tables.float()
 
     def log_prob(self, z: Tensor) -> Tensor:
-        chosen = nn.functional.one_hot(z.long(), self.levels).to(self.tables.dtype)
-        log_joint = torch.einsum("...ul,cul->...c", chosen, self.tables.log()) + self.weights.log()
-        return log_joint.logsumexp(-1)
+        return self._log_joint(z.long()).logsumexp(-1)
+
+    def _log_joint(self, levels: Tensor) -> Tensor:
+        """log p(component) p(levels | component), shape (..., components)."""
+        log_tables = self.tables.log().permute(1, 2, 0)  # (units, levels, components)
+        per_unit = (table[unit] for table, unit in zip(log_tables, levels.unbind(-1), strict=True))
+        return sum(per_unit, self.weights.log())
 
     def sample(self, rows: int, randomness: Randomness) -> Tensor:
         component = torch.searchsorted(self.weights.cumsum(0), randomness.uniform(rows)).clamp(
