@@ -148,6 +148,15 @@ def test_an_outlier_target_judges_detection():
     assert vae["probe"] is None and facts["data"]["target"]["kind"] == "outlier"
 
 
+def test_a_report_that_cannot_be_drawn_leaves_the_old_one(comparison, tmp_path):
+    (tmp_path / "report.html").write_text("mine")
+    with pytest.raises(DataError, match="schema"):
+        isthmus.Comparison(comparison.facts | {"schema": 99}, {}).to_html(tmp_path / "report.html")
+    with pytest.raises(DataError, match="does not exist"):
+        comparison.to_html(tmp_path / "nowhere" / "report.html")
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["mine"]
+
+
 @pytest.mark.parametrize(
     ("target", "named"),
     [

@@ -51,6 +51,13 @@ def test_an_unsure_or_tiny_difference_is_no_clear_difference(ours, theirs, why):
     assert verdict["winner"] == "vae-4"
 
 
+def test_a_verdict_from_one_seed_says_so():
+    once = verdicts([contender("vae", 4, [0.9]), contender("autoencoder", 4, [0.7])])["detect"]
+    twice = verdicts([contender("vae", 4, [0.9, 0.9]), contender("autoencoder", 4, [0.7, 0.7])])["detect"]
+    assert once["clear"] and "trained once" in once["because"] and "±" not in once["because"]
+    assert twice["clear"] and "trained once" not in twice["because"]
+
+
 def test_the_smallest_size_that_is_as_good_is_chosen():
     sizes = [contender("vae", n, [value, value]) for n, value in ((2, 0.7), (4, 0.899), (8, 0.9), (16, 0.9))]
     assert verdicts(sizes)["detect"]["latent_dim"] == 4

@@ -30,10 +30,11 @@ class Comparison:
         return [_row(contender) for contender in self.facts["contenders"]]
 
     def to_html(self, path: str | Path) -> None:
-        """Write the report: one HTML file that needs nothing else."""
+        """Write the report: one HTML file that needs nothing else. It appears whole or not at all."""
         from ..report.html import write
 
-        write(self.facts, Path(path))
+        with replacing(path) as temporary:
+            write(self.facts, temporary)
 
     def save(self, folder: str | Path) -> None:
         """Write report.html, facts.json and models/NAME.safetensors; each file appears whole or not at all."""

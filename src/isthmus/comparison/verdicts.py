@@ -251,6 +251,8 @@ def _because(measure: Measure, best: list[Entry], clear: bool, seeds: int) -> st
     )
     if len(best) > 1 and not clear:
         sentence += " The difference is within what another seed would change, or too small to matter."
+    elif len(best) > 1 and seeds == 1:
+        sentence += " Each was trained once: how much another seed would change is not known."
     return sentence
 
 

@@ -7,8 +7,7 @@ import numpy as np
 from scipy.stats import rankdata
 from sklearn.metrics import average_precision_score
 
-from isthmus.core.errors import DataError
-
+from ..core.errors import DataError
 from .rows import check_columns
 
 KINDS = ("shuffled cells", "random cells")

@@ -9,8 +9,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 
-from isthmus.core.errors import DataError
-
+from ..core.errors import DataError
 from .rows import features, subsample
 
 MOST_CLASSES = 20

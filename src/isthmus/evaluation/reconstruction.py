@@ -5,8 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from isthmus.core.errors import DataError
-
+from ..core.errors import DataError
 from .rows import check_columns, column_variances, finite
 
 BLOCK = 4096

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from isthmus.core.errors import DataError
+from ..core.errors import DataError
 
 COMMONEST = 64
 """The most categories of one column that get a feature of their own; rarer ones share having none."""
