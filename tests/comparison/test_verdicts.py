@@ -5,7 +5,13 @@ from typing import Any
 
 import pytest
 
-from isthmus.comparison.verdicts import verdicts
+from isthmus.comparison import verdicts as judging
+
+MANY_ROWS = 10_000
+
+
+def verdicts(contenders: list[dict[str, Any]], rows: int = MANY_ROWS) -> dict[str, Any]:
+    return judging.verdicts(contenders, rows)
 
 
 def contender(variant: str, latent_dim: int, values: list[float], **measured: Any) -> dict[str, Any]:
@@ -49,6 +55,24 @@ def test_an_unsure_or_tiny_difference_is_no_clear_difference(ours, theirs, why):
     assert not verdict["clear"], why
     assert "no clear difference" in verdict["headline"]
     assert verdict["winner"] == "vae-4"
+
+
+def probed(variant: str, latent_dim: int, accuracy: float) -> dict[str, Any]:
+    return contender(variant, latent_dim, [0.5, 0.5], probe={"knn": accuracy, "metric": "accuracy"})
+
+
+@pytest.mark.parametrize(("rows", "clear"), [(69, False), (690, True)])
+def test_a_handful_of_rows_decides_nothing(rows, clear):
+    """3 rows of 69 may fall the other way in other rows, however often both models are trained; 30 of 690 will not."""
+    field = [probed("vae", 4, 66 / 69), probed("autoencoder", 4, 63 / 69)]
+    verdict = verdicts(field, rows)["reduce"]
+    assert (verdict["winner"], verdict["clear"]) == ("vae-4", clear)
+
+
+def test_one_row_is_no_reason_for_a_larger_size():
+    field = [probed("vae", 4, 65 / 69), probed("vae", 16, 66 / 69)]
+    assert verdicts(field, 69)["reduce"]["latent_dim"] == 4
+    assert verdicts(field, 690)["reduce"]["latent_dim"] == 16
 
 
 def test_a_verdict_from_one_seed_says_so():

@@ -19,7 +19,7 @@ from . import contenders, verdicts
 from .averaging import contender_facts
 from .contenders import Autoencoding
 from .environment import environment
-from .measuring import Data, measure
+from .measuring import MOST_RECONSTRUCTED, Data, measure
 from .pictures import classes, contender_pictures, loss_curve, shared_pictures
 from .planning import Task, chosen_sizes, planned, workers
 from .result import Comparison
@@ -74,12 +74,8 @@ def compare(
     contenders.check_options(variants, chosen | ({} if epochs is None else {"epochs": epochs}))
     data, target_name = _prepare(rows, target, test, test_target, seed, chosen)
     sizes = chosen_sizes(latents, data)
-    if epochs is not None:
-        chosen["epochs"] = epochs
-    elif "epochs" not in chosen:
-        batch = int(chosen.get("batch_size", 128))
-        chosen["epochs"] = min(MOST_EPOCHS, max(FEWEST_EPOCHS, math.ceil(STEPS * batch / max(len(data.train), batch))))
-    chosen["device"] = device
+    shared = SharedOptions.check({n: value for n, value in chosen.items() if n in SharedOptions.declared()}, "compare")
+    chosen |= {"device": device, "epochs": _epochs(epochs or shared.epochs, shared.batch_size, len(data.train))}
     tasks = planned(variants, sizes, seeds, seed, chosen)
     results: dict[tuple[str, int], tuple[dict[str, Any], dict[str, Any] | None, Estimator | None]] = {}
     for task, result in _run_all(tasks, data, workers(jobs, tasks, device)):
@@ -98,9 +94,9 @@ def compare(
             "seeds": seeds,
             "seed": seed,
             "epochs": chosen["epochs"],
-            "batch_size": chosen.get("batch_size", 128),
-            "hidden": _plain(chosen.get("hidden", "auto")),
-            "network": chosen.get("network", "auto"),
+            "batch_size": shared.batch_size,
+            "hidden": list(shared.hidden) if isinstance(shared.hidden, tuple) else shared.hidden,
+            "network": shared.network,
             "likelihood": data.domain.schema()["family"],
             "test": "split" if test is None else "given",
             "seconds": time.perf_counter() - began,
@@ -117,8 +113,15 @@ def compare(
             _add_pictures(facts["pictures"], task, pictures)
             if estimator is not None:
                 kept[task.name] = estimator
-    facts["verdict"] = verdicts.verdicts(facts["contenders"])
+    facts["verdict"] = verdicts.verdicts(facts["contenders"], min(len(data.test), MOST_RECONSTRUCTED))
     return Comparison(facts, kept)
+
+
+def _epochs(asked: int | str, batch_size: int, rows: int) -> int:
+    """Passes over so many training rows: what was asked for, or the budget."""
+    if isinstance(asked, int):
+        return asked
+    return min(MOST_EPOCHS, max(FEWEST_EPOCHS, math.ceil(STEPS * batch_size / max(rows, batch_size))))
 
 
 def _prepare(
@@ -222,7 +225,3 @@ def _data_facts(data: Data, name: str, source: str, target_name: str | None, not
         "target": target,
         "notes": list(notes),
     }
-
-
-def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value

@@ -22,6 +22,7 @@ class Measure:
     margin: float
     relative: bool = False
     digits: str = ".3f"
+    share: bool = False  # whether the value is a share of the held-out rows
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ JOBS = (
                 "higher",
                 lambda c: _at("probe", "knn")(c) if (c["probe"] or {}).get("metric") == "accuracy" else None,
                 0.01,
+                share=True,
             ),
             Measure(
                 "how much of the target the five nearest codes explain (R²)",
@@ -128,22 +130,20 @@ class Entry:
     spread: float
 
 
-def verdicts(contenders: list[Facts]) -> dict[str, Any]:
-    """A verdict per job, as facts.json has them."""
-    return {job.name: _verdict(job, contenders) for job in JOBS}
+def verdicts(contenders: list[Facts], rows: int) -> dict[str, Any]:
+    """A verdict per job, as facts.json has them; `rows` is how many were held out to measure on."""
+    return {job.name: _verdict(job, contenders, rows) for job in JOBS}
 
 
-def _verdict(job: Job, contenders: list[Facts]) -> dict[str, Any]:
+def _verdict(job: Job, contenders: list[Facts], rows: int) -> dict[str, Any]:
     measure, entries = _measured(job, contenders)
     if not entries:
         return _nothing(job, measure)
     seeds = max(contender["seeds"] for contender in contenders)
     noise = _noise(entries, seeds)
-    best = _champions(entries, measure, noise)  # the best entry of each variant, best variant first
+    best = _champions(entries, measure, noise, rows)  # the best entry of each variant, best variant first
     winner, rivals = best[0], best[1:]
-    clear = bool(rivals) and _gain(measure, winner.value, rivals[0].value) > max(
-        2 * math.sqrt(2) * noise, _margin(measure, rivals[0].value)
-    )
+    clear = bool(rivals) and _is_clear(measure, winner.value, rivals[0].value, noise, rows)
     return {
         "winner": winner.name,
         "variant": winner.variant,
@@ -213,14 +213,35 @@ def _margin(measure: Measure, value: float) -> float:
     return measure.margin * (abs(value) if measure.relative else 1.0)
 
 
-def _champions(entries: list[Entry], measure: Measure, noise: float) -> list[Entry]:
+def _is_clear(measure: Measure, ours: float, theirs: float, noise: float, rows: int) -> bool:
+    """Whether ours is better by more than two standard errors of the difference, and by enough to matter."""
+    gain = _gain(measure, ours, theirs)
+    return gain > max(2 * math.sqrt(2) * noise, 2 * _rows_error(measure, gain, rows), _margin(measure, theirs))
+
+
+def _is_as_good(measure: Measure, ours: float, best: float, noise: float, rows: int) -> bool:
+    """Whether ours falls short of the best by no more than one standard error, or by too little to matter."""
+    loss = _gain(measure, best, ours)
+    error = max(noise, _rows_error(measure, loss, rows))
+    return loss <= max(error, _margin(measure, best)) or math.isclose(loss, error)
+
+
+def _rows_error(measure: Measure, gain: float, rows: int) -> float:
+    """The least standard error, over other held-out rows, of a difference in a share of the rows.
+
+    All seeds are measured on the same rows, so their spread does not know it. With b rows in favour of one model and
+    c of the other, it is √(b + c) / n (McNemar 1947): least, √(gain / n), where all are in favour of one.
+    """
+    return math.sqrt(max(gain, 0.0) / rows) if measure.share else 0.0
+
+
+def _champions(entries: list[Entry], measure: Measure, noise: float, rows: int) -> list[Entry]:
     """For each variant the smallest size that does as well as its best, within noise and the margin that matters."""
     champions = []
     for variant in dict.fromkeys(entry.variant for entry in entries):
         own = sorted((e for e in entries if e.variant == variant), key=lambda entry: entry.latent_dim)
         top = max(own, key=lambda entry: _gain(measure, entry.value, 0.0))
-        tolerance = max(noise, _margin(measure, top.value))
-        champions.append(next(e for e in own if _gain(measure, top.value, e.value) <= tolerance))
+        champions.append(next(e for e in own if _is_as_good(measure, e.value, top.value, noise, rows)))
     return sorted(champions, key=lambda entry: -_gain(measure, entry.value, 0.0))
 
 
@@ -250,7 +271,7 @@ def _because(measure: Measure, best: list[Entry], clear: bool, seeds: int) -> st
         f"{measure.words[0].upper()}{measure.words[1:]}: {told(best[0])}{', against ' if others else ''}{others}."
     )
     if len(best) > 1 and not clear:
-        sentence += " The difference is within what another seed would change, or too small to matter."
+        sentence += " The difference is within what another seed or other rows would change, or too small to matter."
     elif len(best) > 1 and seeds == 1:
         sentence += " Each was trained once: how much another seed would change is not known."
     return sentence
