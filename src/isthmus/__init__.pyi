@@ -32,7 +32,7 @@ class Autoencoder(_Estimator):
         likelihood: noise of numbers or pixels, such as 'gaussian' or 'bernoulli' (default 'auto')
         epochs: passes over the rows; 'auto' aims at 4,000 steps (default 'auto')
         batch_size: rows per step (default 128)
-        learning_rate: Adam's step size (default 0.001)
+        learning_rate: Adam's step size (default 0.002)
         schedule: how the learning rate changes over training (default 'cosine')
         validation_fraction: share of rows held out to stop in time; 0 for none (default 0.1)
         patience: epochs without a better validation loss before stopping; None for no stopping (default 20)
@@ -64,7 +64,7 @@ class Autoencoder(_Estimator):
         likelihood: str = "auto",
         epochs: int | Literal["auto"] = "auto",
         batch_size: int = 128,
-        learning_rate: float = 0.001,
+        learning_rate: float = 0.002,
         schedule: Literal["cosine", "constant"] = "cosine",
         validation_fraction: float = 0.1,
         patience: int | None = 20,
@@ -90,7 +90,7 @@ class FactorVAE(_Estimator):
         likelihood: noise of numbers or pixels, such as 'gaussian' or 'bernoulli' (default 'auto')
         epochs: passes over the rows; 'auto' aims at 4,000 steps (default 'auto')
         batch_size: rows per step (default 128)
-        learning_rate: Adam's step size (default 0.001)
+        learning_rate: Adam's step size (default 0.002)
         schedule: how the learning rate changes over training (default 'cosine')
         validation_fraction: share of rows held out to stop in time; 0 for none (default 0.1)
         patience: epochs without a better validation loss before stopping; None for no stopping (default 20)
@@ -119,7 +119,7 @@ class FactorVAE(_Estimator):
         likelihood: str = "auto",
         epochs: int | Literal["auto"] = "auto",
         batch_size: int = 128,
-        learning_rate: float = 0.001,
+        learning_rate: float = 0.002,
         schedule: Literal["cosine", "constant"] = "cosine",
         validation_fraction: float = 0.1,
         patience: int | None = 20,
@@ -146,7 +146,7 @@ class FSQ(_Estimator):
         likelihood: noise of numbers or pixels, such as 'gaussian' or 'bernoulli' (default 'auto')
         epochs: passes over the rows; 'auto' aims at 4,000 steps (default 'auto')
         batch_size: rows per step (default 128)
-        learning_rate: Adam's step size (default 0.001)
+        learning_rate: Adam's step size (default 0.002)
         schedule: how the learning rate changes over training (default 'cosine')
         validation_fraction: share of rows held out to stop in time; 0 for none (default 0.1)
         patience: epochs without a better validation loss before stopping; None for no stopping (default 20)
@@ -175,7 +175,7 @@ class FSQ(_Estimator):
         likelihood: str = "auto",
         epochs: int | Literal["auto"] = "auto",
         batch_size: int = 128,
-        learning_rate: float = 0.001,
+        learning_rate: float = 0.002,
         schedule: Literal["cosine", "constant"] = "cosine",
         validation_fraction: float = 0.1,
         patience: int | None = 20,
@@ -201,7 +201,7 @@ class IWAE(_Estimator):
         likelihood: noise of numbers or pixels, such as 'gaussian' or 'bernoulli' (default 'auto')
         epochs: passes over the rows; 'auto' aims at 4,000 steps (default 'auto')
         batch_size: rows per step (default 128)
-        learning_rate: Adam's step size (default 0.001)
+        learning_rate: Adam's step size (default 0.002)
         schedule: how the learning rate changes over training (default 'cosine')
         validation_fraction: share of rows held out to stop in time; 0 for none (default 0.1)
         patience: epochs without a better validation loss before stopping; None for no stopping (default 20)
@@ -230,7 +230,7 @@ class IWAE(_Estimator):
         likelihood: str = "auto",
         epochs: int | Literal["auto"] = "auto",
         batch_size: int = 128,
-        learning_rate: float = 0.001,
+        learning_rate: float = 0.002,
         schedule: Literal["cosine", "constant"] = "cosine",
         validation_fraction: float = 0.1,
         patience: int | None = 20,
@@ -261,7 +261,7 @@ class LadderVAE(_Estimator):
         likelihood: noise of numbers or pixels, such as 'gaussian' or 'bernoulli' (default 'auto')
         epochs: passes over the rows; 'auto' aims at 4,000 steps (default 'auto')
         batch_size: rows per step (default 128)
-        learning_rate: Adam's step size (default 0.001)
+        learning_rate: Adam's step size (default 0.002)
         schedule: how the learning rate changes over training (default 'cosine')
         validation_fraction: share of rows held out to stop in time; 0 for none (default 0.1)
         patience: epochs without a better validation loss before stopping; None for no stopping (default 20)
@@ -292,7 +292,7 @@ class LadderVAE(_Estimator):
         likelihood: str = "auto",
         epochs: int | Literal["auto"] = "auto",
         batch_size: int = 128,
-        learning_rate: float = 0.001,
+        learning_rate: float = 0.002,
         schedule: Literal["cosine", "constant"] = "cosine",
         validation_fraction: float = 0.1,
         patience: int | None = 20,
@@ -322,7 +322,7 @@ class VAE(_Estimator):
         likelihood: noise of numbers or pixels, such as 'gaussian' or 'bernoulli' (default 'auto')
         epochs: passes over the rows; 'auto' aims at 4,000 steps (default 'auto')
         batch_size: rows per step (default 128)
-        learning_rate: Adam's step size (default 0.001)
+        learning_rate: Adam's step size (default 0.002)
         schedule: how the learning rate changes over training (default 'cosine')
         validation_fraction: share of rows held out to stop in time; 0 for none (default 0.1)
         patience: epochs without a better validation loss before stopping; None for no stopping (default 20)
@@ -354,7 +354,7 @@ class VAE(_Estimator):
         likelihood: str = "auto",
         epochs: int | Literal["auto"] = "auto",
         batch_size: int = 128,
-        learning_rate: float = 0.001,
+        learning_rate: float = 0.002,
         schedule: Literal["cosine", "constant"] = "cosine",
         validation_fraction: float = 0.1,
         patience: int | None = 20,

@@ -43,7 +43,7 @@ class SharedOptions(Options):
     likelihood: str = option("auto", "noise of numbers or pixels, such as 'gaussian' or 'bernoulli'")
     epochs: Count | Literal["auto"] = option("auto", "passes over the rows; 'auto' aims at 4,000 steps")
     batch_size: Count = option(128, "rows per step")
-    learning_rate: Number = option(1e-3, "Adam's step size", above=0)
+    learning_rate: Number = option(2e-3, "Adam's step size", above=0)
     schedule: Literal["cosine", "constant"] = option("cosine", "how the learning rate changes over training")
     validation_fraction: Number = option(0.1, "share of rows held out to stop in time; 0 for none", low=0, high=0.9)
     patience: Count | None = option(20, "epochs without a better validation loss before stopping; None for no stopping")
