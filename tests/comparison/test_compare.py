@@ -216,6 +216,7 @@ def test_ctrl_c_ends_the_comparison_and_not_one_training(monkeypatch):
         ({"options": {"latent_dim": 3}}, OptionError, "latent_dim"),
         ({"options": {"random_state": 3}}, OptionError, "random_state"),
         ({"options": {"validation_fraction": 0.5}}, OptionError, "validation_fraction"),
+        ({"models": ["pca"], "epochs": 5}, OptionError, "no model here has an option 'epochs'.*none"),
         ({"jobs": 0}, OptionError, "jobs=0"),
         ({"epochs": 0}, OptionError, "epochs"),
         ({"target": "colour"}, DataError, "no column 'colour'"),

@@ -185,7 +185,7 @@ def check_options(names: list[str], options: dict[str, Any]) -> None:
     for option in options:
         if not any(option in declared_options(name) for name in trained):
             known = dict.fromkeys(option for name in trained for option in declared_options(name))
-            raise OptionError(f"no model here has an option '{option}'; they have {', '.join(known)}")
+            raise OptionError(f"no model here has an option '{option}'; they have {', '.join(known) or 'none'}")
     for name in trained:
         declared = declared_options(name)
         public_class(name)(**{n: value for n, value in options.items() if n in declared})._options()
