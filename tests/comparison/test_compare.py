@@ -9,7 +9,7 @@ from sklearn.datasets import load_digits, load_iris
 from sklearn.decomposition import PCA
 
 import isthmus
-from isthmus.core.errors import DataError, OptionError
+from isthmus.core.errors import DataError, DivergenceError, OptionError
 from isthmus.domains.table import Table
 from isthmus.report.views import page
 
@@ -246,3 +246,23 @@ def test_arrays_that_do_not_fit_are_named(rows, more, said):
     with pytest.raises((DataError, OptionError), match=said) as caught:
         isthmus.compare(rows, jobs=1, **more)
     assert "\n" not in str(caught.value)
+
+
+def test_a_model_that_diverges_is_left_out_and_named(iris, monkeypatch):
+    def diverge(*arguments, **named):
+        raise DivergenceError("the loss became infinite")
+
+    monkeypatch.setattr("isthmus.estimator.fitting.train", diverge)
+    facts = isthmus.compare(iris, target="target", models=["pca", "vae"], latents=2, seeds=1, epochs=1, jobs=1).facts
+    assert [c["name"] for c in facts["contenders"]] == ["pca-2"]
+    assert "vae-2 was left out: the loss became infinite" in facts["data"]["notes"]
+    with pytest.raises(DivergenceError, match="vae-2"):
+        isthmus.compare(iris, target="target", models="vae", latents=2, seeds=1, epochs=1, jobs=1)
+
+
+def test_what_surprises_in_the_test_rows_is_noted(iris):
+    test = iris.iloc[:30].copy()
+    test["tall"] = test["tall"].cat.add_categories("giant")
+    test.loc[test.index[3], "tall"] = "giant"
+    facts = isthmus.compare(iris, target="target", test=test, models="pca", latents=2, seeds=1, jobs=1).facts
+    assert any("giant" in note and "held out" in note for note in facts["data"]["notes"])

@@ -3,12 +3,13 @@
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 import numpy as np
 from joblib import Parallel, delayed
 
-from ..core.errors import DataError, OptionError
+from ..core.errors import DataError, DivergenceError, OptionError
 from ..domains.base import Domain, Rows
 from ..estimator.base import Estimator
 from ..estimator.checking import check_fits_domain, checked_rows, fitted_domain
@@ -34,14 +35,24 @@ FEWEST_EPOCHS, MOST_EPOCHS = 5, 1_000
 Progress = Callable[[str, float], None]  # what has just ended, and the share of all work done
 
 
+@dataclass(frozen=True)
+class Finding:
+    """What came of one task: measurements, with the first seed also pictures and the model; or why there is none."""
+
+    measured: dict[str, Any]
+    pictures: dict[str, Any] = field(default_factory=dict)
+    estimator: Estimator | None = None
+    failure: str | None = None
+
+
 def compare(
     rows: Rows,
     *,
     target: Any = None,
     test: Rows | None = None,
     test_target: Any = None,
-    models: Sequence[str] = MODELS,
-    latents: Sequence[int] | None = None,
+    models: Sequence[str] | str = MODELS,
+    latents: Sequence[int] | int | None = None,
     epochs: int | None = None,
     seeds: int = 2,
     seed: int = 0,
@@ -63,7 +74,8 @@ def compare(
     Raises DataError or OptionError before anything is trained if the request makes no sense.
     """
     began = time.perf_counter()
-    variants = [contenders.full_name(model) for model in dict.fromkeys(models)]
+    names = [models] if isinstance(models, str) else models
+    variants = [contenders.full_name(model) for model in dict.fromkeys(names)]
     chosen = dict(options or {})
     if not variants:
         raise OptionError("there are no models to compare; name at least one")
@@ -72,20 +84,21 @@ def compare(
     if jobs is not None and jobs < 1:
         raise OptionError(f"jobs={jobs}: at least 1 is needed")
     contenders.check_options(variants, chosen | ({} if epochs is None else {"epochs": epochs}))
-    data, target_name = _prepare(rows, target, test, test_target, seed, chosen)
-    sizes = chosen_sizes(latents, data)
+    data, target_name, surprises = _prepare(rows, target, test, test_target, seed, chosen)
+    sizes = chosen_sizes([latents] if isinstance(latents, int) else latents, data)
     shared = SharedOptions.check({n: value for n, value in chosen.items() if n in SharedOptions.declared()}, "compare")
     chosen |= {"device": device, "epochs": _epochs(epochs or shared.epochs, shared.batch_size, len(data.train))}
     tasks = planned(variants, sizes, seeds, seed, chosen)
-    results: dict[tuple[str, int], tuple[dict[str, Any], dict[str, Any] | None, Estimator | None]] = {}
-    for task, result in _run_all(tasks, data, workers(jobs, tasks, device)):
-        results[task.name, task.seed] = result
+    findings: dict[Task, Finding] = {}
+    for task, finding in _run_all(tasks, data, workers(jobs, tasks, device)):
+        findings[task] = finding
         if progress is not None:
-            progress(f"{task.name}, seed {task.seed}", len(results) / len(tasks))
+            progress(f"{task.name}, seed {task.seed}", len(findings) / len(tasks))
+    failures = _failures(tasks, findings)
     facts = {
         "schema": FACTS_SCHEMA,
         "title": name,
-        "data": _data_facts(data, name, source, target_name, notes),
+        "data": _data_facts(data, name, source, target_name, [*notes, *surprises, *failures.values()]),
         "environment": environment(device),
         "settings": {
             "command": command,
@@ -104,17 +117,33 @@ def compare(
         "contenders": [],
         "pictures": shared_pictures(data),
     }
+    kept = _add_contenders(facts, [task for task in tasks if task.name not in failures], findings)
+    facts["verdict"] = verdicts.verdicts(facts["contenders"], min(len(data.test), MOST_RECONSTRUCTED))
+    return Comparison(facts, kept)
+
+
+def _failures(tasks: list[Task], findings: dict[Task, Finding]) -> dict[str, str]:
+    """A sentence for each contender that diverged with some seed; raises DivergenceError if none is left."""
+    failures = {
+        task.name: f"{task.name} was left out: {failure}" for task in tasks if (failure := findings[task].failure)
+    }
+    if len(failures) == len({task.name for task in tasks}):
+        raise DivergenceError(next(iter(failures.values())))
+    return failures
+
+
+def _add_contenders(facts: dict[str, Any], tasks: list[Task], findings: dict[Task, Finding]) -> dict[str, Estimator]:
+    """Write each contender's measurements and pictures into the facts; returns the models of the first seed by name."""
     kept: dict[str, Estimator] = {}
     for task in tasks:
         if task.first:
-            runs = [results[other.name, other.seed][0] for other in tasks if other.name == task.name]
-            _, pictures, estimator = results[task.name, task.seed]
-            facts["contenders"].append(contender_facts(task, runs, estimator is not None))
-            _add_pictures(facts["pictures"], task, pictures)
-            if estimator is not None:
-                kept[task.name] = estimator
-    facts["verdict"] = verdicts.verdicts(facts["contenders"], min(len(data.test), MOST_RECONSTRUCTED))
-    return Comparison(facts, kept)
+            runs = [findings[other].measured for other in tasks if other.name == task.name]
+            first = findings[task]
+            facts["contenders"].append(contender_facts(task, runs, first.estimator is not None))
+            _add_pictures(facts["pictures"], task, first.pictures)
+            if first.estimator is not None:
+                kept[task.name] = first.estimator
+    return kept
 
 
 def _epochs(asked: int | str, batch_size: int, rows: int) -> int:
@@ -126,8 +155,9 @@ def _epochs(asked: int | str, batch_size: int, rows: int) -> int:
 
 def _prepare(
     rows: Rows, target: Any, test: Rows | None, test_target: Any, seed: int, options: dict[str, Any]
-) -> tuple[Data, str | None]:
-    """Split, fit the schema on the training rows, make tensors."""
+) -> tuple[Data, str | None, list[str]]:
+    """Split, fit the schema on the training rows, make tensors; also the target's name, and what surprises in the test
+    rows."""
     features, values, target_name = split_target(rows, target)
     # Any estimator will do: what rows must be is the same for all.
     checker = public_class("autoencoder")()
@@ -147,7 +177,7 @@ def _prepare(
         held_out = Part(test_rows, test_values)
     train, validation, test_part = split(Part(features, values), held_out, seed)
     domain = type(whole).fit(train.rows, shared.likelihood, strict=False)
-    return Data(
+    data = Data(
         domain,
         domain.tensors(train.rows),
         domain.tensors(validation.rows),
@@ -156,7 +186,8 @@ def _prepare(
         test_part.target,
         None if values is None else target_kind(values),
         not isinstance(features, np.ndarray),
-    ), target_name
+    )
+    return data, target_name, [f"in the rows held out: {sentence}" for sentence in domain.surprises(test_part.rows)]
 
 
 def _run_all(tasks: list[Task], data: Data, workers: int) -> Iterator[tuple[Task, Any]]:
@@ -177,20 +208,23 @@ def _run_named(task: Task, data: Data) -> tuple[Task, Any]:
     return task, _run(task, data)
 
 
-def _run(task: Task, data: Data) -> tuple[dict[str, Any], dict[str, Any] | None, Estimator | None]:
+def _run(task: Task, data: Data) -> Finding:
     """Measurements of one contender; with the first seed also what is shown of it, and its model."""
     contender = contenders.build(task.variant, task.latent_dim, task.seed, task.options)
-    measured = measure(data, contender, task.seed)
+    try:
+        measured = measure(data, contender, task.seed)
+    except DivergenceError as failure:
+        # One model that cannot be trained is a finding about that model, not the end of the others.
+        return Finding({}, failure=str(failure))
     if not task.first:
-        return measured, None, None
+        return Finding(measured)
     pictures = contender_pictures(data, contender)
     if not isinstance(contender, Autoencoding):
-        return measured, pictures, None
-    return measured, pictures | {"loss_curve": loss_curve(contender)}, contender.estimator
+        return Finding(measured, pictures)
+    return Finding(measured, pictures | {"loss_curve": loss_curve(contender)}, contender.estimator)
 
 
-def _add_pictures(pictures: dict[str, Any], task: Task, own: dict[str, Any] | None) -> None:
-    assert own is not None
+def _add_pictures(pictures: dict[str, Any], task: Task, own: dict[str, Any]) -> None:
     for kind in ("reconstructions", "samples", "latent_maps"):
         pictures[kind]["by_contender"][task.name] = own[kind]
     if own["traversals"] is not None:

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -25,7 +25,7 @@ class Task:
     latent_dim: int
     seed: int
     first: bool  # the seed whose model is kept and shown
-    options: dict[str, Any]
+    options: dict[str, Any] = field(hash=False)  # the same for all tasks
 
 
 def chosen_sizes(latents: Sequence[int] | None, data: Data) -> list[int]:
