@@ -63,10 +63,21 @@ def test_a_folder_is_written_as_one(tmp_path):
 def test_a_folder_that_holds_something_is_not_replaced(tmp_path):
     (tmp_path / "images").mkdir()
     (tmp_path / "images" / "mine").write_text("mine")
-    for make in ("mkdir", "touch"):
-        with pytest.raises(DataError, match="images: cannot be written"), replacing(tmp_path / "images") as temporary:
+    for make, complaint in {"mkdir": "holds files already; name a new folder", "touch": "is a folder"}.items():
+        with pytest.raises(DataError, match=f"images: {complaint}"), replacing(tmp_path / "images") as temporary:
             getattr(temporary, make)()
     assert names(tmp_path) == ["images"] and names(tmp_path / "images") == ["mine"]
+    with pytest.raises(DataError, match="is a file"), replacing(tmp_path / "images" / "mine") as temporary:
+        temporary.mkdir()
+    assert (tmp_path / "images" / "mine").read_text() == "mine"
+
+
+def test_the_name_of_the_temporary_file_is_not_told(tmp_path):
+    """What fails within has the temporary path in its message; nobody would know that name."""
+    with pytest.raises(DataError) as caught, replacing(tmp_path / "rows.bin") as temporary:
+        temporary.mkdir()
+        temporary.write_bytes(b"a folder cannot be written to")
+    assert str(caught.value) == f"{tmp_path / 'rows.bin'}: cannot be written (Is a directory); choose another place"
 
 
 def test_what_was_written_reaches_the_disk_before_the_old_file_goes(tmp_path, monkeypatch):

@@ -57,6 +57,7 @@ A, AB = parquet(a=[1]), parquet(a=[1], b=[1])
 # What to read, the files that are there, and the words that the message must have besides the name of the place.
 BAD = {
     "missing file": ("rows.csv", {}, ["no such file", "digits, penguins"]),
+    "no name": ("", {}, ["names no data", "digits, penguins"]),
     "missing name": ("pengins", {}, ["neither", "digits, penguins"]),
     "name too long": ("x" * 5000, {}, ["digits, penguins"]),
     "zero byte in the name": ("a\0b.csv", {}, ["a\\x00b.csv", "no such file"]),
@@ -84,7 +85,7 @@ BAD = {
     "not a zip": ("rows.npz", {"rows.npz": b"a,b\n1,2\n" * 9}, ["NumPy", "damaged"]),
     "not npy": ("rows.npy", {"rows.npy": b"a,b\n1,2\n" * 9}, ["NumPy", "damaged"]),
     "npy cut short": ("rows.npy", {"rows.npy": npy(ONE)[:-8]}, ["2×2 float64", "cut short"]),
-    "npz without arrays": ("rows.npz", {"rows.npz": npz()}, ["no arrays"]),
+    "npz without arrays": ("rows.npz", {"rows.npz": npz()}, ["holds no arrays", "savez"]),
     "no such array": ("rows.npz:z", {"rows.npz": npz(x=ONE, b=ONE)}, ["'z'", "x (2×2 float64), b (2×2 float64)"]),
     "which array": ("rows.npz", {"rows.npz": npz(a=ONE, b=ONE)}, ["rows.npz:KEY", "a (2×2 float64), b (2×2 float64)"]),
     "sparse": (

@@ -112,6 +112,27 @@ def test_words_for_missing_cells(tmp_path, word):
     assert rows.to_pylist() == [{"number": 1.5, "text": "a"}, {"number": None, "text": None}]
 
 
+SPELT_ALIKE = {"zip": ["01234", "2e5"], "day": ["2020-01-01", "2021-12-31"], "sure": ["true", "false"]}
+
+
+@pytest.mark.parametrize("ending", [".csv", ".tsv", ".jsonl"])
+def test_columns_known_to_be_text_are_not_guessed_at(tmp_path, ending):
+    table = pa.table(SPELT_ALIKE | {"n": [1, 2]})
+    write_table(table, tmp_path / f"rows{ending}")
+    back = read(tmp_path / f"rows{ending}", text=[*SPELT_ALIKE, "absent"]).rows
+    assert back.equals(table)
+    guessed = read(tmp_path / f"rows{ending}").rows
+    assert pa.types.is_temporal(guessed.schema.field("day").type), "or there would be nothing to know"
+
+
+def test_missing_cells_of_text_columns_stay_missing(tmp_path):
+    (tmp_path / "rows.csv").write_text("a,b\n007,\n,x\n")
+    assert read(tmp_path / "rows.csv", text=["a", "b"]).rows.to_pylist() == [
+        {"a": "007", "b": None},
+        {"a": None, "b": "x"},
+    ]
+
+
 def test_a_byte_order_mark_is_not_part_of_the_first_name(tmp_path):
     assert csv(tmp_path, b"\xef\xbb\xbfname,n\nZo\xc3\xab,1\n").rows.to_pylist() == [{"name": "Zoë", "n": 1}]
 

@@ -96,7 +96,7 @@ MISTAKES = {
     "no ending": (TABLE, "rows", ".csv, .tsv, .parquet"),
     "table as array": (TABLE, "rows.npy", ".csv, .tsv, .parquet"),
     "images as table": (np.zeros((2, 2, 2), np.uint8), "rows.csv", ".npy, .npz, or a folder"),
-    "images of floats": (np.zeros((2, 2, 2)), "rows", "float64 of shape (2, 2, 2)"),
+    "images of floats": (np.zeros((2, 2, 2)), "rows", "float64 of shape (2, 2, 2); name a .npy or .npz"),
     "two channels": (np.zeros((2, 2, 2, 2), np.uint8), "rows", "(2, 2, 2, 2)"),
     "a vector": (np.zeros(2, np.uint8), "rows", "(2,)"),
     "objects": (np.array([[None]]), "rows.npz", "Python objects"),

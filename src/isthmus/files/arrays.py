@@ -85,11 +85,13 @@ def _header(stream: IO[bytes]) -> Header:
 
 
 def _chosen(headers: dict[str, Header], key: str | None, path: Path) -> str:
-    listed = ", ".join(f"{name} ({header})" for name, header in headers.items()) or "no arrays"
+    listed = ", ".join(f"{name} ({header})" for name, header in headers.items())
     if key is not None:
         if key not in headers:
             raise DataError(f"{shown(path)}: has no array {key!r}; it has {shown(listed)}")
         return key
+    if not headers:
+        raise DataError(f"{shown(path)}: holds no arrays; save the rows with numpy.savez(path, x=rows)")
     usual = [name for name in _USUAL_NAMES if name in headers]
     if len(headers) == 1 or usual:
         return usual[0] if usual else next(iter(headers))

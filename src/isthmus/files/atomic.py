@@ -28,6 +28,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
         try:
             yield temporary
             _flush_tree(temporary)
+            _check_replaceable(final, temporary.is_dir(), path)
             temporary.replace(final)
         except BaseException:
             _remove(temporary)
@@ -41,7 +42,9 @@ def _unwritable_named(path: str | Path) -> Iterator[None]:
     try:
         yield
     except OSError as failure:
-        raise DataError(f"{shown(path)}: cannot be written ({reason(failure)}); choose another place") from failure
+        # The system's own words: the whole message names the temporary file, which nobody asked for.
+        why = failure.strerror or reason(failure)
+        raise DataError(f"{shown(path)}: cannot be written ({why}); choose another place") from failure
 
 
 def _check_place(final: Path, path: str | Path) -> None:
@@ -50,6 +53,15 @@ def _check_place(final: Path, path: str | Path) -> None:
     mode = final.stat().st_mode if final.exists() else stat.S_IFREG
     if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
         raise DataError(f"{shown(path)}: is neither a file nor a folder, so it cannot be replaced; name a file")
+
+
+def _check_replaceable(final: Path, by_folder: bool, path: str | Path) -> None:
+    if final.is_dir() and not by_folder:
+        raise DataError(f"{shown(path)}: is a folder; name a file")
+    if final.is_dir() and any(final.iterdir()):
+        raise DataError(f"{shown(path)}: holds files already; name a new folder, or an empty one")
+    if final.is_file() and by_folder:
+        raise DataError(f"{shown(path)}: is a file; name a folder")
 
 
 def _flush_tree(path: Path) -> None:

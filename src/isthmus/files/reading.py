@@ -2,8 +2,10 @@
 
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+
+import pyarrow as pa
 
 from ..core.errors import DataError
 from . import arrays, tables
@@ -14,18 +16,21 @@ from .source import Source
 
 __all__ = ["Source", "bundled_names", "read"]
 
-_TABLES: dict[str, Callable[[Path], tuple]] = {
+# Files that spell their cells: what type they are is a guess, unless the caller knows.
+_SPELT: dict[str, Callable[[Path, Sequence[str]], tuple[pa.Table, tables.Notes]]] = {
     ".csv": tables.read_csv,
     ".tsv": tables.read_tsv,
+    ".jsonl": tables.read_jsonl,
+}
+_TYPED: dict[str, Callable[[Path], tuple[pa.Table, tables.Notes]]] = {
     ".parquet": tables.read_parquet,
     ".arrow": tables.read_arrow,
     ".feather": tables.read_arrow,
-    ".jsonl": tables.read_jsonl,
 }
-_ENDINGS = ", ".join([*_TABLES, ".npz", ".npy"])
+_ENDINGS = ", ".join([".csv", ".tsv", *_TYPED, ".jsonl", ".npz", ".npy"])
 
 
-def read(data: str | Path, *, part: str | None = None) -> Source:
+def read(data: str | Path, *, part: str | None = None, text: Sequence[str] = ()) -> Source:
     """Read rows from `data`, one of
 
     - a table: .csv, .tsv, .parquet, .arrow or .feather, .jsonl;
@@ -33,16 +38,22 @@ def read(data: str | Path, *, part: str | None = None) -> Source:
     - a folder of images of one size, or of Parquet files of equal columns;
     - the name of a bundled data set, as a string (write `./digits` for a file or folder of that name).
 
+    `text` names columns that are text whatever their cells look like: in a file that spells its cells, 01234 would
+    otherwise be a number and 2020-01-01 a date.
     Raises DataError, in one line, for whatever cannot be read.
     """
     if isinstance(data, str) and data in bundled_names():
         _refuse_part(data, part)
         return read_bundled(data)
+    if not os.fspath(data).strip():
+        raise DataError(
+            f"{os.fspath(data)!r}: names no data; give a file, a folder or a bundled data set: {_bundled()}"
+        )
     path, part = _path_and_part(data, part)
     if _is_folder(path):
         _refuse_part(path, part)
         return _read_folder(path)
-    return _read_file(path, part)
+    return _read_file(path, part, text)
 
 
 def _path_and_part(data: str | Path, part: str | None) -> tuple[Path, str | None]:
@@ -71,10 +82,13 @@ def _is_folder(path: Path) -> bool:
 
 
 def _missing(path: Path) -> str:
-    names = ", ".join(bundled_names())
     if path.suffix or len(path.parts) > 1:
-        return f"{shown(path)}: no such file or folder; check the path (bundled data sets: {names})"
-    return f"{shown(path)}: neither a file, a folder nor a bundled data set; the bundled ones are {names}"
+        return f"{shown(path)}: no such file or folder; check the path (bundled data sets: {_bundled()})"
+    return f"{shown(path)}: neither a file, a folder nor a bundled data set; the bundled ones are {_bundled()}"
+
+
+def _bundled() -> str:
+    return ", ".join(bundled_names())
 
 
 def _refuse_part(place: str | Path, part: str | None) -> None:
@@ -82,7 +96,7 @@ def _refuse_part(place: str | Path, part: str | None) -> None:
         raise DataError(f"{shown(place)}: has no array {part!r}; only .npz files hold arrays by name")
 
 
-def _read_file(path: Path, part: str | None) -> Source:
+def _read_file(path: Path, part: str | None, text: Sequence[str]) -> Source:
     ending = path.suffix.lower()
     _check_file(path, ending)
     if ending == ".npz":
@@ -91,7 +105,7 @@ def _read_file(path: Path, part: str | None) -> Source:
     _refuse_part(path, part)
     if ending == ".npy":
         return Source(path.stem, arrays.read_npy(path))
-    table, notes = _TABLES[ending](path)
+    table, notes = _SPELT[ending](path, text) if ending in _SPELT else _TYPED[ending](path)
     return Source(path.stem, table, notes=notes)
 
 
@@ -100,7 +114,7 @@ def _check_file(path: Path, ending: str) -> None:
         raise DataError(f"{shown(path)}: is one image; give the folder that holds the images")
     if ending == ".txt":
         raise DataError(f"{shown(path)}: text is not modelled yet; tables and images are: {_ENDINGS}, or a folder")
-    if ending not in (*_TABLES, ".npz", ".npy"):
+    if ending not in (*_SPELT, *_TYPED, ".npz", ".npy"):
         called = f"the ending {ending!r}" if ending else "a file without an ending"
         raise DataError(f"{shown(path)}: {called} is not known; these are: {_ENDINGS}")
     status = path.stat()

@@ -3,7 +3,7 @@
 import codecs
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -27,28 +27,41 @@ _DECIMAL_COMMA = re.compile(r"(^|;)-?\d+,\d+(;|\r?$)", re.MULTILINE)
 _PANDAS_INDEX = re.compile(r"__index_level_\d+__")
 
 
-def read_csv(path: Path, separator: str = ",") -> tuple[pa.Table, Notes]:
-    """A file of separated values with a header line, in UTF-8; types are inferred, dates included."""
+def read_csv(path: Path, text: Sequence[str] = (), separator: str = ",") -> tuple[pa.Table, Notes]:
+    """A file of separated values with a header line, in UTF-8; types are inferred, dates included, but those of the
+    columns named by `text`."""
     with damage_named(path, "separated values"):
         check_bytes(path, path.stat().st_size)
         _check_utf8(path)
         separator, decimal, notes = _spelling(path, separator)
-        table, renamed = _named_columns(_parse_csv(path, separator, decimal))
+        table, renamed = _named_columns(_parse_csv(path, separator, decimal, text))
         return checked(table, path, (*notes, *renamed, *_numbers_as_names(table)))
 
 
-def read_tsv(path: Path) -> tuple[pa.Table, Notes]:
+def read_tsv(path: Path, text: Sequence[str] = ()) -> tuple[pa.Table, Notes]:
     """A file of tab-separated values with a header line, in UTF-8."""
-    return read_csv(path, separator="\t")
+    return read_csv(path, text, separator="\t")
 
 
-def read_jsonl(path: Path) -> tuple[pa.Table, Notes]:
-    """A file with one JSON object a line, in UTF-8."""
+def read_jsonl(path: Path, text: Sequence[str] = ()) -> tuple[pa.Table, Notes]:
+    """A file with one JSON object a line, in UTF-8; texts that look like dates are, but in columns named by `text`."""
     with damage_named(path, "JSON lines"):
         check_bytes(path, path.stat().st_size)
         _check_utf8(path)
-        table = pyarrow.json.read_json(path, read_options=pyarrow.json.ReadOptions(block_size=_BLOCK))
+        table = _parse_jsonl(path, pa.schema([]))
+        # Known once it has been read: a column that the schema names is made up where the file has none.
+        dates = [name for name in text if name in table.column_names and pa.types.is_temporal(table.field(name).type)]
+        if dates:
+            table = _parse_jsonl(path, pa.schema([(name, pa.string()) for name in dates])).select(table.column_names)
         return checked(table, path)
+
+
+def _parse_jsonl(path: Path, known: pa.Schema) -> pa.Table:
+    return pyarrow.json.read_json(
+        path,
+        read_options=pyarrow.json.ReadOptions(block_size=_BLOCK),
+        parse_options=pyarrow.json.ParseOptions(explicit_schema=known),
+    )
 
 
 def read_parquet(path: Path) -> tuple[pa.Table, Notes]:
@@ -115,14 +128,17 @@ def checked(table: pa.Table, path: str | Path, notes: Notes = ()) -> tuple[pa.Ta
     return table, notes
 
 
-def _parse_csv(path: Path, separator: str, decimal: str) -> pa.Table:
+def _parse_csv(path: Path, separator: str, decimal: str, text: Sequence[str]) -> pa.Table:
     def parse(threads: bool) -> pa.Table:
         return pyarrow.csv.read_csv(
             path,
             read_options=pyarrow.csv.ReadOptions(block_size=_BLOCK, use_threads=threads),
             parse_options=pyarrow.csv.ParseOptions(delimiter=separator, newlines_in_values=True),
             convert_options=pyarrow.csv.ConvertOptions(
-                null_values=MISSING_WORDS, strings_can_be_null=True, decimal_point=decimal
+                null_values=MISSING_WORDS,
+                strings_can_be_null=True,
+                decimal_point=decimal,
+                column_types=dict.fromkeys(text, pa.string()),
             ),
         )
 

@@ -91,8 +91,8 @@ def _write_images(images: np.ndarray, path: str | Path) -> None:
     channels = images.shape[3] if images.ndim == 4 else 1
     if images.ndim not in (3, 4) or channels not in _CHANNELS or images.dtype != np.uint8:
         raise DataError(
-            f"{shown(path)}: images are uint8 of shape (n, height, width) or (n, height, width, 1, 3 or 4); "
-            f"these are {images.dtype} of shape {images.shape}"
+            f"{shown(path)}: image files hold uint8 of shape (n, height, width) or (n, height, width, 1, 3 or 4), and "
+            f"these are {images.dtype} of shape {images.shape}; name a .npy or .npz file instead"
         )
     digits = len(str(max(len(images) - 1, 0)))
     with replacing(path) as folder:
