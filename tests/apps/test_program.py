@@ -107,16 +107,21 @@ class TestStreams:
 class TestEndings:
     @pytest.mark.skipif(os.name != "posix", reason="Ctrl-C is a signal on POSIX")
     @pytest.mark.slow
-    def test_ctrl_c_keeps_the_best_and_resume_goes_on(self, tmp_path: Path) -> None:
+    def test_ctrl_c_keeps_the_best_so_far_and_says_how_to_go_on(self, tmp_path: Path) -> None:
         out = tmp_path / "m.safetensors"
         fit = [*PROGRAM, "fit", "digits", "--model", "vae", "--set", "patience=none", "--out", str(out), "--epochs"]
-        process = subprocess.Popen([*fit, "100000"], stderr=subprocess.PIPE, text=True)
-        time.sleep(8)
-        process.send_signal(signal.SIGINT)
-        _, complaint = process.communicate(timeout=60)
-        assert process.returncode == 130
-        assert complaint.startswith("isthmus: interrupted") and complaint.count("\n") == 1
-        assert out.exists() == out.with_name(out.name + ".checkpoint").exists() == ("--resume" in complaint)
+        # Nothing outside the program tells when its first epoch has ended: a busy machine is given more time.
+        for seconds in (8, 20, 60):
+            process = subprocess.Popen([*fit, "100000"], stderr=subprocess.PIPE, text=True)
+            time.sleep(seconds)
+            process.send_signal(signal.SIGINT)
+            _, complaint = process.communicate(timeout=60)
+            assert process.returncode == 130
+            assert complaint.startswith("isthmus: interrupted") and complaint.count("\n") == 1
+            assert out.exists() == out.with_name(out.name + ".checkpoint").exists() == ("--resume" in complaint)
+            if out.exists():
+                break
+        assert out.exists()
 
     def test_ctrl_c_outside_training_is_one_line(self, monkeypatch: pytest.MonkeyPatch) -> None:
         from isthmus.files import reading

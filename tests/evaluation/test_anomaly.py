@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 from scipy.stats import mannwhitneyu
-from sklearn.metrics import average_precision_score, roc_auc_score
+from sklearn.metrics import roc_auc_score
 
 from isthmus.core.errors import DataError
-from isthmus.evaluation.anomaly import KINDS, auroc, average_precision, detection, plant
+from isthmus.evaluation.anomaly import KINDS, auroc, detection, plant
 
 MISSING = np.nan
 
@@ -136,7 +136,6 @@ def test_areas_equal_the_references_with_ties():
     labels, scores = np.repeat([0, 1], [300, 70]), np.concatenate([normal, anomalous])
     assert auroc(normal, anomalous) == pytest.approx(roc_auc_score(labels, scores))
     assert auroc(normal, anomalous) == pytest.approx(mannwhitneyu(anomalous, normal).statistic / (300 * 70))
-    assert average_precision(normal, anomalous) == pytest.approx(average_precision_score(labels, scores))
 
 
 def test_higher_is_more_anomalous():
@@ -148,7 +147,6 @@ def test_higher_is_more_anomalous():
 def test_infinite_scores_rank_and_undefined_ones_rank_highest():
     assert auroc(np.array([-np.inf, 0.0]), np.array([np.inf, np.nan])) == 1.0
     assert auroc(np.array([np.nan]), np.array([5.0])) == 0.0
-    assert average_precision(np.array([0.0, 1.0]), np.array([np.nan, np.inf])) == 1.0
 
 
 def test_detection_averages_over_kinds_and_leaves_out_empty_ones():
@@ -156,4 +154,3 @@ def test_detection_averages_over_kinds_and_leaves_out_empty_ones():
     result = detection(normal, {"all": np.array([2.0]), "half": np.array([0.5]), "none": np.array([])})
     assert result == {"auroc": 0.75, "by_kind": {"all": 1.0, "half": 0.5, "none": None}}
     assert detection(normal, {}) == {"auroc": None, "by_kind": {}}
-    assert average_precision(np.array([]), normal) is None

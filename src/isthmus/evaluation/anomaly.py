@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 from scipy.stats import rankdata
-from sklearn.metrics import average_precision_score
 
 from ..core.errors import DataError
 from .rows import check_columns
@@ -54,18 +53,6 @@ def auroc(scores_normal: np.ndarray, scores_anomalous: np.ndarray) -> float | No
         return None
     above = _ranks(scores_normal, scores_anomalous)[normal:].sum() - anomalous * (anomalous + 1) / 2
     return float(above / (normal * anomalous))
-
-
-def average_precision(scores_normal: np.ndarray, scores_anomalous: np.ndarray) -> float | None:
-    """The mean precision over recall levels; the share of anomalous rows is what random scores would reach.
-
-    Ties and scores that are not numbers are treated as in `auroc`. None where either set is empty.
-    """
-    normal, anomalous = len(scores_normal), len(scores_anomalous)
-    if not normal or not anomalous:
-        return None
-    is_anomalous = np.repeat([0, 1], [normal, anomalous])
-    return float(average_precision_score(is_anomalous, _ranks(scores_normal, scores_anomalous)))
 
 
 def detection(scores_normal: np.ndarray, scores_by_kind: Mapping[str, np.ndarray]) -> dict[str, Any]:

@@ -21,19 +21,3 @@ def active_units(posterior_means: np.ndarray, threshold: float = 1e-2, *, relati
         "units": posterior_means.shape[1],
         "variances": [finite(variance) for variance in variances],
     }
-
-
-def effective_dimension(codes: np.ndarray) -> float:
-    """The participation ratio (Σλ)² / Σλ² of the eigenvalues λ of the codes' covariance, codes (rows, units).
-
-    Equals n where n units vary equally and without correlation, and 0 where nothing varies. No unit; turning or
-    scaling all codes together does not change it.
-    """
-    codes = np.asarray(codes, np.float64)
-    spread = np.sqrt(column_variances(codes)).max(initial=0.0)
-    if spread == 0:
-        return 0.0
-    centred = (codes - codes.mean(0)) / spread
-    covariance = centred.T @ centred
-    # Σλ is the trace and Σλ² the squared Frobenius norm: no eigenvalue needs computing.
-    return float(np.trace(covariance) ** 2 / np.square(covariance).sum())
