@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 import torch
 
-from isthmus.core.errors import DataError
+from isthmus.core.errors import DataError, OptionError
 from isthmus.core.randomness import Randomness
 from isthmus.domains.base import NetworkOptions
 from isthmus.domains.table import Table
@@ -150,6 +150,9 @@ def test_an_identifier_works_and_the_schema_says_so():
     table = fitted(name=[f"row {i}" for i in range(50)], y=list(range(50)))
     first = table.schema()["columns"][0]
     assert first["identifier"] is True
+    assert table.notes() == [
+        "column 'name': no value occurs twice, so nothing is learned of it but the list; drop it (--drop name)"
+    ]
     assert fitted(name=["a", "b"] * 25).schema()["columns"][0]["identifier"] is False
     rows = pa.table({"name": [f"row {i}" for i in range(50)], "y": list(range(50))})
     assert table.rows(table.tensors(rows)).equals(rows)
@@ -319,15 +322,40 @@ FITTED = {
         ("integer", ["1", None, "y"], "column 'integer' should hold numbers, but row 0 holds the text '1'"),
         ("number", [1.0, float("inf"), 2.0], "column 'number', row 1: the value is infinity"),
         ("number", [True, False, None], "column 'number' should hold numbers, but holds bool"),
-        ("boolean", ["yes", "no", None], "column 'boolean' should hold true and false, but holds large_string"),
+        ("boolean", ["yes", "no", None], "column 'boolean' should hold true and false, but holds text; convert it"),
         ("date", [1, 2, 3], "column 'date' should hold date32.*, but holds int64"),
         ("date", [datetime.time(1)] * 3, "column 'date' should hold date32.*, but holds time64"),
+        ("date", ["2020-01-01", None, "soon"], "column 'date' should hold date32.*, but row 2 holds the text 'soon'"),
     ],
 )
 def test_cells_of_another_kind_at_inference(column, cells, complaint):
     table = fitted(**FITTED)
     with pytest.raises(DataError, match=complaint):
         table.tensors(pa.table(FITTED | {column: cells}))
+
+
+TIMES = [datetime.datetime(2020, 1, 1, 5), None, datetime.datetime(2021, 12, 31, 23, 59, 59)]
+
+
+@pytest.mark.parametrize(
+    ("type_", "texts"),
+    [
+        (pa.timestamp("us"), ["2020-01-01 05:00:00", None, "2021-12-31T23:59:59"]),
+        (pa.timestamp("s", "UTC"), ["2020-01-01T05:00:00Z", None, "2021-12-31 23:59:59Z"]),
+        (pa.timestamp("ms", "UTC"), ["2020-01-01T06:00:00+01:00", None, "2021-12-31 23:59:59Z"]),
+    ],
+)
+def test_times_may_come_as_text(type_, texts):
+    table = fitted(x=pa.array(TIMES, type_))
+    expected = table.tensors(pa.table({"x": pa.array(TIMES, type_)}))
+    np.testing.assert_array_equal(table.tensors(pa.table({"x": texts})), expected)
+    assert table.surprises(pa.table({"x": texts})) == []
+
+
+def test_a_time_zone_is_not_guessed():
+    table = fitted(x=pa.array(TIMES, pa.timestamp("s", "UTC")))
+    with pytest.raises(DataError, match="row 0 holds the text '2020-01-01 05:00:00'"):
+        table.tensors(pa.table({"x": ["2020-01-01 05:00:00"]}))
 
 
 @pytest.mark.parametrize("column", FITTED)
@@ -337,6 +365,18 @@ def test_a_column_without_values_suits_every_kind(column, type_):
     rows = pa.table(FITTED | {column: pa.nulls(3, type_)})
     assert table.tensors(rows)[:, list(FITTED).index(column)].isnan().all()
     assert table.surprises(rows) == []
+
+
+def test_columns_of_text_are_known():
+    dictionary = pa.array(["u", "v", "u"]).dictionary_encode()
+    assert fitted(**FITTED, words=dictionary).text_columns == ["category", "words"]
+    assert fitted(codes=pa.array([5, 7, 5]).dictionary_encode()).text_columns == []
+    assert fitted(**FITTED).notes() == []
+
+
+def test_a_table_has_no_neighbouring_pixels():
+    with pytest.raises(OptionError, match="network='convolutional' is for images"):
+        fitted(**FITTED).decoder(2, NetworkOptions(network="convolutional"))
 
 
 def test_missing_and_superfluous_columns():

@@ -59,6 +59,15 @@ class Domain(ABC):
     def rows(self, tensor: Tensor) -> Rows:
         """Tensor → rows, in the container (DataFrame, array, …), names and types that were fitted."""
 
+    @property
+    def text_columns(self) -> list[str]:
+        """Columns whose cells are text: who reads them from a file of text must not make a number of 01234."""
+        return []
+
+    def notes(self) -> list[str]:
+        """Sentences about the fitted rows that their owner may want to act on, such as a column of names."""
+        return []
+
     def surprises(self, rows: Rows) -> list[str]:
         """Sentences about what these rows hold that the fitted ones did not, such as unseen categories."""
         return []

@@ -8,12 +8,13 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
-from ...core.errors import DataError
+from ...core.errors import DataError, OptionError
 from ...parts.networks import Decoder, Encoder, Perceptron
 from ..base import Domain, NetworkOptions, Rows
+from .arrow_types import is_text, value_type
 from .columns import KINDS, BooleanColumn, CategoryColumn, Column, NumberColumn, Quantity
 from .features import TableFeatures
-from .fitting import fit_column, refuse_uninformative
+from .fitting import drop_advice, fit_column, refuse_uninformative
 from .frames import Container, combined, from_arrow, is_table, to_arrow
 from .likelihood import TableHead
 from .scaling import Scaling
@@ -43,9 +44,9 @@ class Table(Domain):
     def fit(cls, rows: Rows, likelihood: str = "auto", strict: bool = True) -> "Table":
         table, container = to_arrow(rows)
         if table.num_columns == 0:
-            raise DataError("the table has no columns")
+            raise DataError("the table has no columns to learn from; give at least one")
         if table.num_rows == 0:
-            raise DataError("the table has no rows")
+            raise DataError("the table has no rows to learn from; give at least two")
         cells = {name: combined(table.column(name)) for name in table.column_names}
         columns = [fit_column(name, column) for name, column in cells.items()]
         if strict and container.kind != "numpy":
@@ -76,6 +77,18 @@ class Table(Domain):
         numbers = _numbers(tensor)
         cells = [column.cells(numbers[:, i]) for i, column in enumerate(self.columns)]
         return from_arrow(pa.table(cells, names=self.column_names), self.container)
+
+    @property
+    def text_columns(self) -> list[str]:
+        return [column.name for column in self.columns if is_text(value_type(column.type))]
+
+    def notes(self) -> list[str]:
+        return [
+            f"column '{column.name}': no value occurs twice, so nothing is learned of it but the list; "
+            f"{drop_advice(column.name)}"
+            for column in self.columns
+            if isinstance(column, CategoryColumn) and column.identifier
+        ]
 
     def surprises(self, rows: Rows) -> list[str]:
         found = (column.surprise(cells) for column, cells in zip(self.columns, self._cells(rows), strict=True))
@@ -114,6 +127,8 @@ class Table(Domain):
 
     def _widths(self, features: int, options: NetworkOptions) -> tuple[int, ...]:
         """Twice the features, as a power of two between 64 and 512, in two layers."""
+        if options.network == "convolutional":
+            raise OptionError("network='convolutional' is for images; for a table leave it at 'auto', or give 'dense'")
         if not isinstance(options.hidden, str):
             return options.hidden
         width = int(min(512, max(64, 2 ** np.ceil(np.log2(2 * max(features, 1))))))

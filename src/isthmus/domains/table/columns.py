@@ -162,8 +162,10 @@ class DateColumn(WholeColumn):
     kind: str = "date"
 
     def _numbers(self, cells: pa.Array) -> np.ndarray:
+        if is_text(cells.type):
+            cells = parsed_times(self.name, cells, self.type)
         if not same_sort(cells.type, self.type):
-            raise DataError(f"column '{self.name}' should hold {self.type}, but holds {cells.type}")
+            raise DataError(f"column '{self.name}' should hold {self.type}, but holds {cells.type}; convert it")
         try:
             own = cells.cast(self.type, safe=False)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as failure:
@@ -186,7 +188,9 @@ class BooleanColumn(Column):
 
     def _numbers(self, cells: pa.Array) -> np.ndarray:
         if not pa.types.is_boolean(cells.type):
-            raise DataError(f"column '{self.name}' should hold true and false, but holds {cells.type}")
+            raise DataError(
+                f"column '{self.name}' should hold true and false, but holds {_called(cells.type)}; convert it"
+            )
         return cells.cast(pa.float64()).to_numpy(zero_copy_only=False)
 
     def cells(self, numbers: np.ndarray) -> pa.Array:
@@ -256,7 +260,9 @@ class CategoryColumn(Column):
         try:
             return cells.cast(wanted)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-            raise DataError(f"column '{self.name}' should hold {wanted}, but holds {cells.type}") from None
+            raise DataError(
+                f"column '{self.name}' should hold {_called(wanted)}, but holds {_called(cells.type)}; convert it"
+            ) from None
 
 
 class EmptyColumn(Column):
@@ -299,14 +305,38 @@ def floats(name: str, cells: pa.Array) -> np.ndarray:
     """Cells of a numeric column → float64 with NaN for missing; infinity and text are refused by place."""
     if is_text(cells.type):
         row, value = next((row, value) for row, value in enumerate(cells.to_pylist()) if value is not None)
-        raise DataError(f"column '{name}' should hold numbers, but row {row} holds the text {value!r}")
+        raise DataError(
+            f"column '{name}' should hold numbers, but row {row} holds the text {value!r}; convert or mend it"
+        )
     if not is_number(cells.type):
-        raise DataError(f"column '{name}' should hold numbers, but holds {cells.type}")
+        raise DataError(f"column '{name}' should hold numbers, but holds {cells.type}; convert it")
     values = cells.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
     if np.isinf(values).any():
         row = int(np.flatnonzero(np.isinf(values))[0])
         raise DataError(f"column '{name}', row {row}: the value is infinity; mend or remove it")
     return values
+
+
+def parsed_times(name: str, cells: pa.Array, type_: pa.DataType) -> pa.Array:
+    """Cells of text, dates and times in ISO 8601, as a time type; a text that is none is refused by place."""
+    texts = cells.to_pylist()
+    try:
+        return pa.array(texts, pa.string()).cast(type_)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        row, text = next((row, text) for row, text in enumerate(texts) if text is not None and not _parses(text, type_))
+    raise DataError(f"column '{name}' should hold {type_}, but row {row} holds the text {text!r}; convert or mend it")
+
+
+def _parses(text: str, type_: pa.DataType) -> bool:
+    try:
+        pa.scalar(text).cast(type_)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        return False
+    return True
+
+
+def _called(type_: pa.DataType) -> str:
+    return "text" if is_text(type_) else str(type_)
 
 
 def integers(cells: pa.Array) -> np.ndarray:

@@ -66,16 +66,17 @@ def refuse_uninformative(name: str, cells: pa.Array) -> None:
     missing tells something."""
     cells = plain(cells)
     if cells.null_count == len(cells):
-        raise DataError(f"column '{name}' has no value in any of {len(cells)} rows: {_drop(name)}")
+        raise DataError(f"column '{name}' has no value in any of {len(cells)} rows: {drop_advice(name)}")
     distinct = cells.unique()
     if len(distinct) == 1:
         only = distinct.cast(pa.string())[0].as_py()
         raise DataError(
-            f"column '{name}' has one value, {only}, in all {len(cells)} rows: nothing to learn; {_drop(name)}"
+            f"column '{name}' has one value, {only}, in all {len(cells)} rows: nothing to learn; {drop_advice(name)}"
         )
 
 
-def _drop(name: str) -> str:
+def drop_advice(name: str) -> str:
+    """How to leave a column out."""
     return f"drop it (--drop {shlex.quote(name)})"
 
 
