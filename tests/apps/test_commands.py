@@ -207,6 +207,34 @@ class TestGenerate:
         expected = isthmus.load(digits_model).sample(12)
         assert np.array_equal(images, expected) and images.dtype == expected.dtype
 
+    def test_every_row_meets_the_conditions(self, penguins_model: Path, tmp_path: Path) -> None:
+        out = tmp_path / "new.parquet"
+        options = ("--where", "sex=male", "--where", "body_mass_g=3500..4000", "--where", "bill_length_mm=38..")
+        succeed("generate", penguins_model, "-n", 20, *options, "--seed", 7, "--out", out)
+        rows = parquet.read_table(out)
+        assert rows.num_rows == 20 and set(rows["sex"].to_pylist()) == {"male"}
+        assert all(3500 <= mass <= 4000 for mass in rows["body_mass_g"].to_pylist())
+        assert all(length >= 38 for length in rows["bill_length_mm"].to_pylist())
+        where = {"sex": "male", "body_mass_g": (3500, 4000), "bill_length_mm": (38, None)}
+        assert rows.equals(isthmus.load(penguins_model).sample(20, where=where, random_state=7))
+
+    @pytest.mark.parametrize(
+        ("conditions", "named"),
+        [
+            (["sex"], "COLUMN=VALUE"),
+            (["sex=male", "sex=female"], "given twice"),
+            (["colour=red"], "species, island"),
+            (["bill_length_mm=38"], "bill_length_mm=32.1..59.6"),
+        ],
+    )
+    def test_a_wrong_condition_is_one_line(
+        self, conditions: list[str], named: str, penguins_model: Path, tmp_path: Path
+    ) -> None:
+        options = [part for condition in conditions for part in ("--where", condition)]
+        ended = run("generate", penguins_model, *options, "--out", tmp_path / "new.csv")
+        assert ended.status == 2 and named in ended.err and len(ended.err.splitlines()) == 1
+        assert list(tmp_path.iterdir()) == []
+
 
 class TestScore:
     def test_scores_and_flags_are_those_of_the_estimator(self, penguins_model: Path, tmp_path: Path) -> None:

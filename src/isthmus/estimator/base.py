@@ -1,6 +1,8 @@
 """What every public class does: fit, transform, sample, score, predict, save."""
 
 import math
+from collections.abc import Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -20,6 +22,7 @@ from ..training.loop import Observer
 from ..training.state import TrainingState
 from ..variants.base import Variant
 from .checking import check_fits_domain, check_latent_dim, checked_codes, checked_rows, fitted_domain
+from .conditions import conditions_of, drawn_until_met
 from .fitting import Fitting, Trained, split
 from .inference import BATCH, SCORING_BATCH, as_input, chosen_device, in_batches
 from .options import SharedOptions
@@ -111,15 +114,29 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin,
             decoded = torch.where(x.isnan(), decoded.to(x.dtype), x)
         return self.domain_.rows(decoded)
 
-    def sample(self, n_samples: int = 1, *, random_state: Any = None, noise: bool = True) -> Rows:
+    def sample(
+        self,
+        n_samples: int = 1,
+        *,
+        where: Mapping[str, Any] | None = None,
+        random_state: Any = None,
+        noise: bool = True,
+    ) -> Rows:
         """New rows: codes from the prior, then a draw from p(x|z), or with `noise=False` the best single guess.
 
+        With `where`, such as {"sex": "male", "body_mass_g": (3500, 4000)}, of the rows so drawn the first that meet
+        every condition: one value of a category, boolean, date or whole number, or a range of a quantity, ends
+        included, None for an open one. Raises DataError for a condition on what the table does not have, and where too
+        few rows meet it.
         Without `random_state` the estimator's own is used: the same call gives the same rows.
         """
         check_is_fitted(self)
         _check_count("n_samples", n_samples)
-        seed = self._seed if random_state is None else seed_from(random_state)
-        return self.domain_.rows(self.sample_tensors(int(n_samples), seed, noise))
+        conditions = None if where is None else conditions_of(where, self.domain_)
+        seed, rows = self._seed if random_state is None else seed_from(random_state), int(n_samples)
+        if conditions is None:
+            return self.domain_.rows(self.sample_tensors(rows, seed, noise))
+        return self.domain_.rows(drawn_until_met(self._drawn(seed, noise), conditions, rows))
 
     def score_samples(self, X: Rows, *, draws: int = 16) -> np.ndarray:
         """log p(x) of each row in nats, higher is more usual, shape (rows,).
@@ -200,15 +217,9 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin,
         bounds = in_batches(bound, as_input(x), SCORING_BATCH, self._device).double()
         return (bounds + self.domain_.log_volume(x)).numpy()
 
-    @torch.no_grad()
     def sample_tensors(self, rows: int, seed: int, noise: bool = True) -> Tensor:
         """New rows as tensors, on the CPU."""
-        randomness = Randomness(seed, "sample", device=self._device)
-        results = []
-        for _ in range(math.ceil(rows / BATCH)):
-            likelihood = self.model_.likelihood(self.model_.prior().sample(BATCH, randomness))
-            results.append((likelihood.sample(randomness) if noise else likelihood.mode()).cpu())
-        return torch.cat(results)[:rows]
+        return torch.cat(list(islice(self._drawn(seed, noise), math.ceil(rows / BATCH))))[:rows]
 
     # Inside.
 
@@ -234,6 +245,14 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin,
 
     def _fitting(self, shared: SharedOptions, own: Options) -> Fitting:
         return Fitting(self.variant(), self.domain_, shared, own, self._seed, self._device)
+
+    @torch.no_grad()
+    def _drawn(self, seed: int, noise: bool) -> Iterator[Tensor]:
+        """Batch after batch of new rows, without end, on the CPU."""
+        randomness = Randomness(seed, "sample", device=self._device)
+        while True:
+            likelihood = self.model_.likelihood(self.model_.prior().sample(BATCH, randomness))
+            yield (likelihood.sample(randomness) if noise else likelihood.mode()).cpu()
 
     def _tensors(self, X: Rows) -> Tensor:
         """Rows, checked against those that were fitted, as the domain's tensor."""

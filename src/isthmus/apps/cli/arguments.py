@@ -46,6 +46,16 @@ Settings = Annotated[
         show_default=False,
     ),
 ]
+Where = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--where",
+        metavar="COLUMN=VALUE",
+        help="Only rows with this value, or, of a column of numbers or dates, within this range: 3500..4000, or 3500.. "
+        "for no upper end; may be given again, and all must hold.",
+        show_default=False,
+    ),
+]
 
 
 def separated(texts: list[str] | None) -> list[str]:
@@ -63,16 +73,27 @@ def whole_numbers(text: str, option: str) -> list[int]:
 
 def settings(texts: list[str] | None) -> dict[str, Any]:
     """`name=value` texts → options by name."""
-    options: dict[str, Any] = {}
+    given = _assignments(texts, "--set", "NAME=VALUE, such as beta=4")
+    return {name: setting_value(value) for name, value in given.items()}
+
+
+def conditions(texts: list[str] | None) -> dict[str, str] | None:
+    """`column=value` texts → values, still text, by column; None where there are no conditions."""
+    return _assignments(texts, "--where", "COLUMN=VALUE, such as sex=male") or None
+
+
+def _assignments(texts: list[str] | None, option: str, form: str) -> dict[str, str]:
+    """`name=value` texts → values by name, each name once."""
+    assigned: dict[str, str] = {}
     for text in texts or []:
         name, equals, value = text.partition("=")
         name = name.strip()
         if not equals or not name:
-            raise OptionError(f"--set {text!r}: write NAME=VALUE, such as beta=4")
-        if name in options:
-            raise OptionError(f"--set {name}: given twice; give it once")
-        options[name] = setting_value(value.strip())
-    return options
+            raise OptionError(f"{option} {text!r}: write {form}")
+        if name in assigned:
+            raise OptionError(f"{option} {name}: given twice; give it once")
+        assigned[name] = value.strip()
+    return assigned
 
 
 def setting_value(text: str) -> Any:

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from ...core.errors import OptionError
 from . import arguments
 from .screen import print_result
 
@@ -12,6 +13,7 @@ def generate(
     model: arguments.Model,
     out: arguments.Rows,
     rows: Annotated[int, typer.Option("-n", "--rows", metavar="N", help="How many rows.", min=1)] = 1000,
+    where: arguments.Where = None,
     seed: Annotated[
         int | None,
         typer.Option(
@@ -22,10 +24,15 @@ def generate(
 ) -> None:
     """Write new rows, drawn from the model."""
     arguments.check_place(out, folder=out.is_dir())
+    conditions = arguments.conditions(where)
 
+    from ...files.limits import MAXIMUM_BYTES
     from ...files.writing import write_rows
     from ...saving import load
 
     estimator = load(model)
-    write_rows(estimator.sample(rows, random_state=seed), out)
+    most = MAXIMUM_BYTES // (8 * estimator.n_features_in_)
+    if rows > most:
+        raise OptionError(f"--rows {rows}: at most {most:,} rows of this model are made at once; give fewer")
+    write_rows(estimator.sample(rows, where=conditions, random_state=seed), out)
     print_result({"rows": rows, "out": str(out)}, f"{rows:,} new rows. Written to {out}", as_json)

@@ -1,0 +1,186 @@
+"""Rows drawn under conditions: all meet them, they are the model's own such rows, and what cannot be met is said."""
+
+import datetime
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import isthmus
+from isthmus.core.errors import DataError
+from isthmus.domains.table import Table
+from isthmus.estimator import conditions
+
+DRAWS = np.random.default_rng(0)
+ROWS = 400
+SEX = DRAWS.choice(["female", "male"], ROWS)
+FRAME = pd.DataFrame(
+    {
+        "sex": SEX,
+        "mass": np.where(SEX == "male", 4500, 3500) + DRAWS.integers(-500, 500, ROWS),
+        "bill": DRAWS.normal(40, 3, ROWS).astype(np.float32),
+        "wild": DRAWS.random(ROWS) < 0.5,
+        "day": pd.Timestamp("2024-01-01") + pd.to_timedelta(DRAWS.integers(0, 9, ROWS), unit="D"),
+        "seen": pd.Series(pd.Timestamp("2024-01-01", tz="Europe/Oslo")).repeat(ROWS).reset_index(drop=True)
+        + pd.to_timedelta(DRAWS.integers(0, 9, ROWS), unit="D"),
+        "age": pd.Categorical(DRAWS.choice([1, 2, 3], ROWS)),
+        "ring": DRAWS.choice([f"r{i}" for i in range(12)], ROWS),
+        "gap": np.where(DRAWS.random(ROWS) < 0.5, np.nan, DRAWS.integers(0, 5, ROWS)),
+    }
+)
+
+
+@pytest.fixture(scope="module")
+def model():
+    return isthmus.VAE(2, hidden=(16,), epochs=20, random_state=0, device="cpu").fit(FRAME)
+
+
+MONDAY, THURSDAY = pd.Timestamp("2024-01-01"), pd.Timestamp("2024-01-04")
+MET = [
+    ({"sex": "male"}, lambda rows: rows.sex == "male"),
+    ({"wild": True}, lambda rows: rows.wild),
+    ({"wild": "false"}, lambda rows: ~rows.wild),
+    ({"age": "2"}, lambda rows: rows.age == 2),
+    ({"age": 2}, lambda rows: rows.age == 2),
+    ({"mass": (3600, 4000)}, lambda rows: rows.mass.between(3600, 4000)),
+    ({"mass": "3600..4000"}, lambda rows: rows.mass.between(3600, 4000)),
+    ({"mass": "4000.."}, lambda rows: rows.mass >= 4000),
+    ({"mass": (None, 4000)}, lambda rows: rows.mass <= 4000),
+    ({"bill": (38.1, 40.3)}, lambda rows: rows.bill.astype(float).between(38.1, 40.3)),
+    ({"bill": "..40"}, lambda rows: rows.bill <= 40),
+    ({"gap": 3}, lambda rows: rows.gap == 3),
+    ({"gap": "0..9"}, lambda rows: rows.gap.between(0, 9)),
+    ({"day": "2024-01-04"}, lambda rows: rows.day == THURSDAY),
+    ({"day": ("2024-01-01", THURSDAY)}, lambda rows: rows.day.between(MONDAY, THURSDAY)),
+    ({"day": datetime.datetime(2024, 1, 4)}, lambda rows: rows.day == THURSDAY),
+    ({"seen": "2024-01-04"}, lambda rows: rows.seen == THURSDAY.tz_localize("Europe/Oslo")),
+    ({"seen": "2024-01-03T23:00Z"}, lambda rows: rows.seen == THURSDAY.tz_localize("Europe/Oslo")),
+    (
+        {"sex": "male", "mass": (4200, None), "wild": True},
+        lambda rows: (rows.sex == "male") & (rows.mass >= 4200) & rows.wild,
+    ),
+]
+
+
+@pytest.mark.parametrize(("where", "holds"), MET, ids=[str(where) for where, _ in MET])
+def test_the_rows_are_the_first_of_the_models_own_that_meet_the_condition(model, where, holds):
+    """Exactly so: what is drawn under a condition is the unconditioned stream with the other rows left out."""
+    rows = model.sample(30, where=where, random_state=3)
+    assert len(rows) == 30 and holds(rows).all()
+    assert dict(rows.dtypes) == dict(model.sample(1).dtypes)
+    everything = model.sample(20_000, random_state=3)
+    pd.testing.assert_frame_equal(rows, everything[holds(everything)].head(30).reset_index(drop=True))
+
+
+def test_a_seed_decides_the_rows_and_conditions_do_not_change_it(model):
+    where = {"sex": "male"}
+    assert model.sample(50, where=where).equals(model.sample(50, where=where))
+    assert not model.sample(50, where=where, random_state=1).equals(model.sample(50, where=where, random_state=2))
+    assert model.sample(700, where={}, random_state=1).equals(model.sample(700, random_state=1))
+    assert model.sample(60, where=where).head(50).equals(model.sample(50, where=where))
+
+
+def test_the_share_of_another_column_is_that_of_the_model():
+    """P(mass ≥ 4000 | sex), from independent seeds: each share's deviation is at most √(¼/2000 + ¼/8000) = 0.0125."""
+    model = isthmus.VAE(2, hidden=(16,), epochs=60, batch_size=32, learning_rate=0.01, random_state=0, device="cpu")
+    model.fit(FRAME[["sex", "mass"]])
+    everything = model.sample(20_000, random_state=1)
+    shares = {}
+    for sex in ("female", "male"):
+        among = everything.mass[everything.sex == sex] >= 4000
+        assert len(among) >= 8000
+        shares[sex] = (model.sample(2000, where={"sex": sex}, random_state=2).mass >= 4000).mean()
+        assert shares[sex] == pytest.approx(among.mean(), abs=0.05)  # four deviations
+    assert shares["male"] > shares["female"] + 0.2  # a margin that a condition without effect would miss
+
+
+def test_without_noise_conditions_hold_too(model):
+    rows = model.sample(40, where={"sex": "male"}, noise=False)
+    assert len(rows) == 40 and (rows.sex == "male").all()
+
+
+REFUSED = [
+    ({"colour": "red"}, ["'colour'", "sex, mass, bill, wild, day, seen, age, ring, …"]),
+    ({"sex": "neither"}, ["'sex'", "'neither'", "female", "male"]),
+    ({"ring": "r99"}, ["'ring'", "'r99'", ", …"]),
+    ({"bill": "38"}, ["'bill'", "range", "bill="]),
+    ({"bill": 38.0}, ["'bill'", "range", "bill="]),
+    ({"bill": "40..38"}, ["'bill'", "40", "38", "swap"]),
+    ({"bill": (float("nan"), 38)}, ["'bill'", "missing"]),
+    ({"bill": ".."}, ["'bill'", "range"]),
+    ({"bill": (1, 2, 3)}, ["'bill'", "range"]),
+    ({"bill": (100, 200)}, ["'bill'", "fitted range"]),
+    ({"mass": "..100"}, ["'mass'", "fitted range"]),
+    ({"mass": 99_999}, ["'mass'", "fitted range"]),
+    ({"mass": "heavy"}, ["'mass'", "'heavy'"]),
+    ({"mass": 3600.5}, ["'mass'", "3600.5"]),
+    ({"mass": True}, ["'mass'", "True"]),
+    ({"mass": None}, ["'mass'", "None"]),
+    ({"mass": 10**30}, ["'mass'", "10000"]),
+    ({"mass": object()}, ["'mass'", "object"]),
+    ({"sex": ("female", "male")}, ["'sex'", "one value"]),
+    ({"wild": "perhaps"}, ["'wild'", "'perhaps'"]),
+    ({"wild": 7}, ["'wild'", "7"]),
+    ({"day": "Thursday"}, ["'day'", "'Thursday'"]),
+    ({"day": "2023-01-01..2023-02-01"}, ["'day'", "2024-01-01", "fitted range"]),
+    ("sex=male", ["where="]),
+]
+
+
+@pytest.mark.parametrize(("where", "names"), REFUSED, ids=[str(where)[:40] for where, _ in REFUSED])
+def test_what_no_row_can_meet_is_refused_in_one_line(model, where, names):
+    with pytest.raises(DataError) as refused:
+        model.sample(2, where=where)
+    message = str(refused.value)
+    assert "\n" not in message and all(name in message for name in names), message
+
+
+def test_at_most_eight_categories_are_listed(model):
+    with pytest.raises(DataError, match="'r99'") as refused:
+        model.sample(1, where={"ring": "r99"})
+    assert sum(f"r{i}" in str(refused.value).replace(";", ",").split(", ") for i in range(12)) <= 8
+
+
+def test_a_column_without_values_has_none_to_ask_for():
+    domain = Table.fit(pd.DataFrame({"a": [1.0, 2.0], "nothing": [None, None]}), strict=False)
+    with pytest.raises(DataError, match="'nothing' held no values"):
+        conditions.conditions_of({"nothing": "1"}, domain)
+
+
+def test_images_have_no_columns():
+    images = DRAWS.integers(0, 255, (40, 5, 6)).astype(np.uint8)
+    model = isthmus.VAE(2, hidden=(8,), epochs=1, random_state=0).fit(images)
+    with pytest.raises(DataError, match="columns of a table; the model was fitted to image data"):
+        model.sample(2, where={"x0": 1})
+
+
+def test_rare_conditions_end_with_what_was_found(model, monkeypatch):
+    monkeypatch.setattr(conditions, "MOST_DRAWS", 2048)
+    monkeypatch.setattr(conditions, "MOST_DRAWS_PER_ROW", 1)
+    where = {"ring": "r1", "age": 1, "day": "2024-01-04"}
+    found = model.sample(2048)
+    found = int(((found.ring == "r1") & (found.age == 1) & (found.day == THURSDAY)).sum())
+    with pytest.raises(DataError, match=f"only {found} of 2,048 rows drawn met .* 1,000 are wanted.* rare") as refused:
+        model.sample(1000, where=where)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("low", [0.1, 0.7])
+def test_single_precision_cells_are_compared_as_they_are_shown(low):
+    """0.1 as float32 lies above 0.1, and 0.7 below: the bound is the number given, not its float32."""
+    column = np.linspace(0, 1, 50, dtype=np.float32)
+    column[25] = low
+    model = isthmus.VAE(1, hidden=(), epochs=1, random_state=0).fit(pd.DataFrame({"a": column, "b": column[::-1]}))
+    (condition,) = conditions.conditions_of({"a": (low, None)}, model.domain_)
+    x = model.domain_.tensors(pd.DataFrame({"a": column, "b": column[::-1]}))
+    assert condition.met(x).tolist() == [float(cell) >= low for cell in column]
+
+
+def test_missing_cells_meet_no_condition():
+    frame = pd.DataFrame({"a": [0.5, None, 2.5] * 9, "b": ["x", "y", None] * 9})
+    model = isthmus.VAE(1, hidden=(), epochs=1, random_state=0).fit(frame)
+    x = model.domain_.tensors(frame)
+    (a,) = conditions.conditions_of({"a": "0.."}, model.domain_)
+    (b,) = conditions.conditions_of({"b": "y"}, model.domain_)
+    assert a.met(x).tolist() == [True, False, True] * 9
+    assert b.met(x).tolist() == [False, True, False] * 9
