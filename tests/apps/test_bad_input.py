@@ -279,6 +279,10 @@ class TestOptions:
     def test_generate_needs_a_row(self, penguins_model: Path, place: Path) -> None:
         refused("generate", penguins_model, "-n", 0, "--out", place / "o.csv", names=["--rows", "1"], clean=place)
 
+    def test_generate_takes_no_more_rows_than_memory_has(self, penguins_model: Path, place: Path) -> None:
+        out = place / "o.csv"
+        refused("generate", penguins_model, "-n", 10**11, "--out", out, names=["--rows", "at most"], clean=place)
+
     @pytest.mark.parametrize(
         ("arguments", "names"),
         [
@@ -329,6 +333,17 @@ class TestPlaces:
         refused(command, *data, "--out", place / "file", names=["file", "folder"], clean=place, kept={"file"})
         refused(command, *data, "--out", place / "a" / "b", names=["does not exist"], clean=place, kept={"file"})
         assert (place / "file").read_text() == "mine"
+
+    @pytest.mark.parametrize("command", ["decode", "generate"])
+    def test_images_go_to_no_folder_that_holds_others(
+        self, command: str, digits_model: Path, tmp_path: Path, place: Path
+    ) -> None:
+        (place / "mine").mkdir()
+        (place / "mine" / "0.png").write_text("mine")
+        codes = _array(np.zeros((2, 4)))(tmp_path)
+        data = (codes,) if command == "decode" else ("-n", 2)
+        refused(command, digits_model, *data, "--out", place / "mine", names=["mine", "new folder"], kept={"mine"})
+        assert [path.read_text() for path in (place / "mine").iterdir()] == ["mine"]
 
     def test_a_failure_leaves_the_old_file_as_it_was(self, penguins_model: Path, tmp_path: Path, place: Path) -> None:
         (place / "codes.csv").write_text("mine")

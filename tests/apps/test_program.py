@@ -126,17 +126,28 @@ class TestEndings:
     def test_ctrl_c_outside_training_is_one_line(self, monkeypatch: pytest.MonkeyPatch) -> None:
         from isthmus.files import reading
 
-        def interrupted(data: str) -> None:
+        def interrupted(*_: object, **__: object) -> None:
             raise KeyboardInterrupt
 
         monkeypatch.setattr(reading, "read", interrupted)
         ended = run("fit", "penguins", "--model", "vae", "--out", "m.safetensors")
         assert ended.status == 130 and ended.err == "isthmus: interrupted\n"
 
+    def test_too_little_memory_is_one_line(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        from isthmus.files import reading
+
+        def too_large(*_: object, **__: object) -> None:
+            raise MemoryError("Unable to allocate 9 TiB")
+
+        monkeypatch.setattr(reading, "read", too_large)
+        ended = run("fit", "penguins", "--model", "vae", "--out", "m.safetensors")
+        assert ended.status == 2 and ended.err.count("\n") == 1
+        assert ended.err.startswith("isthmus: error: out of memory: Unable to allocate 9 TiB; give fewer rows")
+
     def test_a_bug_shows_itself(self, monkeypatch: pytest.MonkeyPatch) -> None:
         from isthmus.files import reading
 
-        def broken(data: str) -> None:
+        def broken(*_: object, **__: object) -> None:
             raise ZeroDivisionError
 
         monkeypatch.setattr(reading, "read", broken)

@@ -70,11 +70,11 @@ def compare(
 
     from ... import domains
     from ...comparison import compare as run
-    from .inputs import check_kind, read_rows
+    from .inputs import check_kind, read_rows, text_columns
 
     source = read_rows(data, _kept_apart(drop, target))
     chosen = _target(source, target)
-    test_source = None if test is None else read_rows(test, [])
+    test_source = None if test is None else read_rows(test, [], text_columns(source.rows))
     if test is not None and test_source is not None:
         check_kind(test, test_source.rows, domains.choose(source.rows).name, f"{data} holds")
     with _progress() as progress:

@@ -82,7 +82,7 @@ def _show(facts: dict[str, Any]) -> None:
         strengths = [[f"unit {entry['unit']}", number(entry["columns"][0]["effect"])] for entry in facts["carries"]]
         print_table(["unit", "largest change of a pixel (share of black to white)"], strengths)
     if asleep:
-        print(f"{asleep} of {facts['latent_dim']} units move next to nothing.")
+        print(f"{asleep} of {facts['latent_dim']} units move{'s' * (asleep == 1)} next to nothing.")
 
 
 def _moves(facts: dict[str, Any]) -> list[list[str]]:

@@ -64,6 +64,7 @@ def fit(
     estimator.set_params(verbose=1)  # a bar, on a terminal only; the model file keeps what the user asked for
     estimator.fit(rows, checkpoint=None if searched else checkpoint.path)
     estimator.set_params(verbose=options.get("verbose", 0))
+    print_notes(estimator.domain_.notes())
     if estimator.training_["interrupted"]:
         _keep_the_best(estimator, out, checkpoint)
     estimator.save(out)

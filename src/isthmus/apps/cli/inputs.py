@@ -6,18 +6,23 @@ from ...core.errors import DataError
 from .screen import print_notes
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ...estimator.base import Estimator
     from ...files.source import Source
 
 KINDS = {"image": "images", "table": "a table"}
 
 
-def read_rows(data: str, drop: list[str]) -> "Source":
-    """The rows of DATA without the columns to drop; what reading decided is noted on stderr."""
+def read_rows(data: str, drop: list[str], text: "Sequence[str]" = ()) -> "Source":
+    """The rows of DATA without the columns to drop; what reading decided is noted on stderr.
+
+    `text` names columns that are text, whatever a file's cells look like.
+    """
     from ...files import target
     from ...files.reading import read
 
-    source = target.drop(read(data), drop)
+    source = target.drop(read(data, text=text), drop)
     _refuse_gaps(source.rows, data)
     print_notes(source.notes)
     return source
@@ -42,13 +47,24 @@ def read_rows_for(model: "Estimator", data: str) -> tuple["Source", Any]:
     """
     import pyarrow as pa
 
-    source = read_rows(data, [])
-    domain, rows = model.domain_, source.rows
+    domain = model.domain_
+    source = read_rows(data, [], domain.text_columns)
+    rows = source.rows
     check_kind(data, rows, domain.name, "the model was fitted to")
     if isinstance(rows, pa.Table) and set(domain.column_names) <= set(rows.column_names):
         rows = rows.select(domain.column_names)
     print_notes(domain.surprises(rows))
     return source, rows
+
+
+def text_columns(rows: Any) -> list[str]:
+    """The columns of a table that hold text."""
+    import pyarrow as pa
+
+    if not isinstance(rows, pa.Table):
+        return []
+    texts = (pa.string(), pa.large_string(), pa.string_view())
+    return [field.name for field in rows.schema if getattr(field.type, "value_type", field.type) in texts]
 
 
 def check_kind(data: str, rows: Any, expected: str, because: str) -> None:

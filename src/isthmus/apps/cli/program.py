@@ -67,6 +67,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except IsthmusError as failure:
         print_error(str(failure))
         return 2
+    except MemoryError as failure:
+        print_error(f"out of memory: {failure or 'there is not enough'}; give fewer rows, or a smaller model")
+        return 2
     if status == INTERRUPTED:
         print_interrupted()
     return status or 0
