@@ -276,6 +276,13 @@ class TestOptions:
     def test_compare(self, options: tuple, names: list[str], place: Path) -> None:
         refused("compare", "penguins", *options, "--out", place / "report", names=names, clean=place)
 
+    def test_test_rows_without_a_column(self, tmp_path: Path, place: Path) -> None:
+        data = _table("train.csv", a=NUMBERS, b=NUMBERS[::-1], kind=["x", "y"] * 20)(tmp_path)
+        for lacking, columns in {"kind": {"a": NUMBERS, "b": NUMBERS}, "b": {"a": NUMBERS, "kind": ["x"] * 40}}.items():
+            test = _table("test.csv", **columns)(tmp_path)
+            options = ("--target", "kind", "--test", test, "--out", place / "r")
+            refused("compare", data, *options, names=["test.csv", f"'{lacking}' is missing"], clean=place)
+
     def test_generate_needs_a_row(self, penguins_model: Path, place: Path) -> None:
         refused("generate", penguins_model, "-n", 0, "--out", place / "o.csv", names=["--rows", "1"], clean=place)
 
@@ -333,6 +340,15 @@ class TestPlaces:
         refused(command, *data, "--out", place / "file", names=["file", "folder"], clean=place, kept={"file"})
         refused(command, *data, "--out", place / "a" / "b", names=["does not exist"], clean=place, kept={"file"})
         assert (place / "file").read_text() == "mine"
+
+    @pytest.mark.parametrize("command", ["encode", "score", "decode"])
+    def test_what_is_read_is_not_overwritten(self, command: str, penguins_model: Path, place: Path) -> None:
+        write_table(read("penguins").rows, place / "rows.csv")
+        before = (place / "rows.csv").read_bytes()
+        (place / "link.csv").symlink_to(place / "rows.csv")
+        out = ("--out", place / "link.csv")
+        refused(command, penguins_model, place / "rows.csv", *out, names=["link.csv", "is what is read"])
+        assert (place / "rows.csv").read_bytes() == before
 
     @pytest.mark.parametrize("command", ["decode", "generate"])
     def test_images_go_to_no_folder_that_holds_others(

@@ -4,6 +4,7 @@ import datetime
 
 import numpy as np
 import pandas as pd
+import polars
 import pyarrow as pa
 import pytest
 import torch
@@ -295,7 +296,8 @@ def test_a_value_that_is_sometimes_missing_is_no_constant():
             "column 'x' mixes text with other cells: row 2 holds the text 'three'",
         ),
         (pd.DataFrame({"x": ["a", "b", 3.5, "d"]}), r"column 'x' mixes text with other cells: row 2 holds 3.5"),
-        (pd.DataFrame({"x": [1 + 2j, 3]}), "column 'x' cannot be read"),
+        (pd.DataFrame({"x": [1 + 2j, 3]}), r"column 'x' cannot be read \(.*\); convert it to numbers"),
+        (polars.DataFrame({"y": [1, 2], "x": polars.Series([1, 2], dtype=polars.Int128)}), "column 'x' holds Int128"),
         (np.array([[1 + 2j], [3]]), "an array of complex128 is not a table"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any
@@ -132,8 +133,9 @@ def check_names(options: dict[str, Any], known: list[str], owner: str) -> None:
             raise OptionError(f"{owner} has no option '{name}'; {hint}it has {', '.join(known)}")
 
 
-def check_place(path: Path, folder: bool = False) -> None:
-    """Refuse a place that cannot be written to before hours are spent on what should be written there."""
+def check_place(path: Path, folder: bool = False, read: Sequence[str] = ()) -> None:
+    """Refuse a place that cannot be written to, or that is one of those to `read`, before hours are spent on what
+    should be written there."""
     from os import W_OK, access
 
     from ...files.failures import shown
@@ -145,3 +147,6 @@ def check_place(path: Path, folder: bool = False) -> None:
     if path.exists() and path.is_dir() != folder:
         kind, wanted = ("a folder", "file") if path.is_dir() else ("a file", "folder")
         raise DataError(f"{shown(path)}: is {kind}; name a {wanted} to write")
+    for source in map(Path, read):
+        if path.exists() and source.exists() and path.samefile(source):
+            raise DataError(f"{shown(path)}: is what is read; name another place, so that it is not overwritten")

@@ -18,7 +18,7 @@ def encode(model: arguments.Model, data: arguments.Data, out: arguments.Rows, as
 
     One column per latent unit; for images from a folder also `row`, the name of the file.
     """
-    arguments.check_place(out)
+    arguments.check_place(out, read=[model, data])
 
     import numpy as np
     import pyarrow as pa
@@ -50,7 +50,7 @@ def decode(
 
     Each is the model's best single guess, in the columns and types that it was trained on.
     """
-    arguments.check_place(out, folder=out.is_dir())
+    arguments.check_place(out, folder=out.is_dir(), read=[model, codes])
 
     from ...files.reading import read
     from ...files.writing import write_rows

@@ -77,6 +77,7 @@ def compare(
     test_source = None if test is None else read_rows(test, [], text_columns(source.rows))
     if test is not None and test_source is not None:
         check_kind(test, test_source.rows, domains.choose(source.rows).name, f"{data} holds")
+        _check_columns(test, test_source.rows, source.rows)
     with _progress() as progress:
         comparison = run(
             source.rows,
@@ -116,6 +117,19 @@ def _target(source: "Source", asked: str | None) -> str | None:
     if asked is None and USUAL_LABEL in source.labels:
         return USUAL_LABEL
     return None if asked == NO_TARGET else asked
+
+
+def _check_columns(test: str, rows: Any, training: Any) -> None:
+    """Refuse test rows that lack a column, the target included, and say in which file."""
+    import pyarrow as pa
+
+    if isinstance(rows, pa.Table) and isinstance(training, pa.Table):
+        for name in training.column_names:
+            if name not in rows.column_names:
+                has = ", ".join(rows.column_names[:8]) + (", …" if rows.num_columns > 8 else "")
+                raise DataError(
+                    f"{test}: column '{name}' is missing; the training rows have it, and the file has {has}"
+                )
 
 
 def _target_of(source: "Source", target: str | None) -> Any:

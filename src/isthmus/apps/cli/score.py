@@ -23,7 +23,7 @@ def score(model: arguments.Model, data: arguments.Data, out: arguments.Rows, as_
     `column_3`: the columns that made a flagged row one, whose cells the rest of the row makes most surprising, measured
     against what is usual for each column.
     """
-    arguments.check_place(out)
+    arguments.check_place(out, read=[model, data])
 
     import pyarrow as pa
 

@@ -46,7 +46,8 @@ def to_arrow(rows: Any) -> tuple[pa.Table, Container]:
         return _from_pandas(rows)
     if kind == "polars":
         enums = [name for name, dtype in rows.schema.items() if type(dtype).__name__ == "Enum"]
-        return rows.to_arrow(), Container(kind="polars", dtypes=dict.fromkeys(enums, "enum"))
+        cells = [_arrow_of_polars(rows.get_column(name)) for name in rows.columns]
+        return pa.table(cells, names=rows.columns), Container(kind="polars", dtypes=dict.fromkeys(enums, "enum"))
     _refuse_duplicates(rows.column_names)
     return rows, Container(kind="arrow")
 
@@ -117,6 +118,13 @@ def _arrow_of(name: str, cells: Any) -> pa.Array:
     return combined(array) if isinstance(array, pa.ChunkedArray) else array
 
 
+def _arrow_of_polars(cells: Any) -> pa.Array:
+    try:
+        return cells.to_arrow()
+    except pa.ArrowInvalid:  # Some types of polars have no equal in Arrow.
+        raise DataError(f"column '{cells.name}' holds {cells.dtype}, which cannot be read; convert it") from None
+
+
 def _mixture(cells: Any) -> str | None:
     """Where a column of Python objects changes its mind."""
     observed = [(row, cell) for row, cell in enumerate(cells) if cell is not None and cell == cell]
@@ -134,7 +142,7 @@ def cells_at(cells: Any, row: int) -> Any:
 
 
 def _one_line(failure: Exception) -> str:
-    return "cannot be read: " + " ".join(str(failure).split())
+    return f"cannot be read ({' '.join(str(failure).split())}); convert it to numbers, text or times"
 
 
 def _to_polars(table: pa.Table, container: Container) -> Any:
