@@ -13,6 +13,8 @@ from isthmus.core.errors import DataError, DivergenceError, OptionError
 from isthmus.domains.table import Table
 from isthmus.report.views import page
 
+pytestmark = pytest.mark.slow
+
 QUICK = {"epochs": 2, "seeds": 2, "jobs": 1}
 TIMES = ("cost", "environment", "settings")
 

@@ -17,6 +17,8 @@ from hypothesis import strategies as st
 from isthmus.core.errors import DataError
 from isthmus.domains.table import Table
 
+pytestmark = pytest.mark.slow
+
 quick = settings(max_examples=20, deadline=None)
 
 

@@ -18,6 +18,8 @@ from isthmus.files import images
 from isthmus.files.reading import read
 from isthmus.files.writing import write_table
 
+pytestmark = pytest.mark.slow
+
 TABLE = pa.table(
     {
         "name": ["Zoë", None, "Ann, or so", "Bob"] * 5,
