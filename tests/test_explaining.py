@@ -8,6 +8,8 @@ import torch
 import isthmus
 from isthmus import explaining
 
+pytestmark = pytest.mark.slow
+
 ROWS = 400
 
 
