@@ -13,6 +13,8 @@ from isthmus.domains.base import NetworkOptions
 from isthmus.domains.image import Image
 from isthmus.parts.networks import ConvolutionalEncoder, Perceptron
 
+pytestmark = pytest.mark.slow
+
 
 def noise(dtype, low, high, shape=(10, 4, 3), seed=0):
     rng = np.random.default_rng(seed)

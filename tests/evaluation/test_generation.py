@@ -14,6 +14,8 @@ from isthmus.evaluation.generation import (
     two_sample_auroc,
 )
 
+pytestmark = pytest.mark.slow
+
 MISSING = np.nan
 MEASURES = (two_sample_auroc, column_shape_error, pair_trend_error)
 
