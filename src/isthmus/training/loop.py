@@ -14,6 +14,7 @@ from ..core.randomness import Randomness
 from ..core.terms import Terms
 from ..parts.schedules import cosine_decay
 from ..variants.base import Variant
+from .batches import Batches, ResidentBatches
 from .checkpoint import Checkpoint
 from .state import Player, TrainingState, nested, players_of, weights_of
 
@@ -67,7 +68,7 @@ class _Run:
     """One run in progress: what it is made of and how far it has come."""
 
     variant: Variant
-    x: Tensor
+    batches: Batches
     validation: Tensor | None
     plan: Plan
     draw: Draw
@@ -118,7 +119,7 @@ class _Run:
 
 def train(
     variant: Variant,
-    x: Tensor,
+    x: Tensor | Batches,
     validation: Tensor | None,
     plan: Plan,
     draw: Draw,
@@ -136,7 +137,8 @@ def train(
     Raises DivergenceError when the loss stays non-finite through every restart.
     """
     variant.epochs = plan.epochs
-    run = _Run(variant, x, validation, plan, draw, players_of(variant, plan.learning_rate))
+    batches = x if isinstance(x, Batches) else ResidentBatches(x)
+    run = _Run(variant, batches, validation, plan, draw, players_of(variant, plan.learning_rate))
     start = (checkpoint.load() if checkpoint is not None else None) or start
     if start is not None:
         run.restore(start)
@@ -175,18 +177,14 @@ def _epoch(run: _Run) -> EpochRecord:
     """One pass over the rows; nothing waits for the device until it ends."""
     began = time.perf_counter()
     run.variant.train()
-    rows, device = len(run.x), run.x.device
-    randomness = Randomness(run.plan.seed, "epoch", run.epoch, run.recoveries, device=device)
-    batch_size = min(run.plan.batch_size, rows)
-    steps = math.ceil(rows / batch_size)
-    # The last batch is filled up from the start of the order: batches have one size, and no row is left out.
-    order = randomness.permutation(rows)
-    order = torch.cat([order, order[: steps * batch_size - rows]]).view(steps, batch_size)
+    randomness = Randomness(run.plan.seed, "epoch", run.epoch, run.recoveries, device=run.batches.device)
+    batch_size = run.batches.size(run.plan.batch_size)
+    steps = run.batches.steps(batch_size)
     sums: dict[str, Tensor] = {}
-    for step in range(steps):
+    for step, rows in enumerate(run.batches.epoch(batch_size, randomness)):
         epoch = run.epoch + step / steps
         run.variant.epoch.fill_(epoch)
-        batch = run.draw(run.x[order[step]], randomness)
+        batch = run.draw(rows, randomness)
         rate = run.plan.rate(epoch) * run.slowing
         for owner, terms, player in zip(("", "opponent ")[: len(run.players)], _losses(run), run.players, strict=True):
             with _precision(run):
@@ -217,7 +215,7 @@ def _losses(run: _Run) -> list[Callable[[Tensor, Randomness], Terms]]:
 
 
 def _precision(run: _Run) -> torch.autocast:
-    return torch.autocast(run.x.device.type, torch.bfloat16, enabled=run.plan.precision == "bfloat16")
+    return torch.autocast(run.batches.device.type, torch.bfloat16, enabled=run.plan.precision == "bfloat16")
 
 
 @torch.no_grad()
