@@ -18,7 +18,7 @@ from ..core.errors import OptionError
 from ..core.options import Options
 from ..core.randomness import Randomness, seed_from
 from ..domains.base import Domain, Rows
-from ..training.loop import Observer
+from ..training.run import Observer
 from ..training.state import TrainingState
 from ..variants.base import Variant
 from .checking import check_fits_domain, check_latent_dim, checked_codes, checked_rows, fitted_domain

@@ -17,8 +17,9 @@ from ..core.randomness import Randomness
 from ..domains.base import Domain, DomainNetworks, NetworkOptions
 from ..parts.networks import built
 from ..training.checkpoint import Checkpoint
-from ..training.loop import Observer, Outcome, Plan, train
+from ..training.loop import train
 from ..training.progress import Progress
+from ..training.run import Observer, Outcome, Plan
 from ..training.state import TrainingState
 from ..variants.base import Variant
 from .checking import check_latent_dim

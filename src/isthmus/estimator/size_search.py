@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..core.errors import DataError
 from ..core.randomness import Randomness
-from ..training.loop import Observer
+from ..training.run import Observer
 from ..variants.base import Variant
 from .fitting import Fitting, Trained
 from .inference import SCORING_BATCH, as_input, in_batches
