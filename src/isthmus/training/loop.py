@@ -85,7 +85,7 @@ def train_together(
             interrupted = True
             if checkpoint is not None:
                 checkpoint.save(ensemble.states())
-    seconds = time.perf_counter() - began
+    seconds = (time.perf_counter() - began) / len(runs)
     states = ensemble.states()
     for run, state in zip(runs, states, strict=True):
         run.variant.load_state_dict(run.best_weights or nested(state.tensors, "model."))

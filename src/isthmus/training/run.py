@@ -48,7 +48,11 @@ class Observer(Protocol):
 
 @dataclass
 class Outcome:
-    """What came of a run. `failure` says why a run that diverged was given up; its weights are then of no use."""
+    """What came of a run.
+
+    `seconds` is its share of the time that all that trained with it took. `failure` says why a run that diverged was
+    given up; its weights are then of no use.
+    """
 
     history: list[EpochRecord]
     best_epoch: int

@@ -252,11 +252,14 @@ def best_kind(members: Members, steps: int, batch: int) -> Kind:
     """
     on_gpu = members.device.type == "cuda"
     numbers = sum(parameter.numel() for parameter in members.template.own_parameters())
-    # Forward, and backward to the weights and to the inputs: three products.
-    products = 3 * len(members) * batch * numbers / MULTIPLICATIONS_PER_SECOND
-    seconds = GPU_STEP_SECONDS if on_gpu else max(LEAST_STEP_SECONDS, products)
+    seconds = GPU_STEP_SECONDS if on_gpu else max(LEAST_STEP_SECONDS, len(members) * product_seconds(batch, numbers))
     worth = SAVED_SHARE * seconds * steps > COMPILING_SECONDS
     return Kind(compiled=worth and can_compile(members.device), captured=on_gpu)
+
+
+def product_seconds(batch: int, numbers: int) -> float:
+    """About how long a processor takes for the products of a step: forward, backward to weights and to inputs."""
+    return 3 * batch * numbers / MULTIPLICATIONS_PER_SECOND
 
 
 def can_compile(device: torch.device) -> bool:
