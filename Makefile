@@ -15,7 +15,7 @@ PIP_OPTIONS ?=
 WORKERS ?= 2
 DEMO ?= out/demo
 
-# One environment each: they ask for versions of NumPy and one another that do not go together.
+# One environment each, so that no library's requirements bend another's.
 PEERS ?= pythae keras jax
 
 BIN := .venv/bin

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from contenders import CONTENDERS, Answer, Contender, SkippedError, run
 from machine import Others, description
 from rounds import Rounds, Spread, steady_rate, turns

@@ -3,10 +3,10 @@
 from contextlib import suppress
 
 import torch
-from contract import HIDDEN, LATENT_DIM, SIDE, TEST_BATCH, WIDTHS, Record, Task
 from torch import Tensor
 
 import isthmus
+from contract import HIDDEN, LATENT_DIM, SIDE, TEST_BATCH, WIDTHS, Record, Task
 from isthmus.core.randomness import Randomness
 from isthmus.domains.image import Image
 

@@ -7,8 +7,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
-from contract import GROUPS, HIDDEN, LATENT_DIM, PIXELS, SIDE, TEST_BATCH, WIDTHS, Record, Task
 from jax import Array, lax
+
+from contract import GROUPS, HIDDEN, LATENT_DIM, PIXELS, SIDE, TEST_BATCH, WIDTHS, Record, Task
 
 Weights = dict[str, tuple[Array, Array]]
 LAYOUT = ("NHWC", "HWIO", "NHWC")

@@ -7,8 +7,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import keras
 import tensorflow as tf
-from contract import GROUPS, HIDDEN, LATENT_DIM, PIXELS, SIDE, TEST_BATCH, WIDTHS, Record, Task
 from keras import layers, ops
+
+from contract import GROUPS, HIDDEN, LATENT_DIM, PIXELS, SIDE, TEST_BATCH, WIDTHS, Record, Task
 
 
 class KerasVAE(keras.Model):

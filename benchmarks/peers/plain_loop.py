@@ -1,10 +1,11 @@
 """The loop that tutorials show: DataLoader, Adam, one step a batch, the loss read back at every step."""
 
 import torch
-from contract import TEST_BATCH, Record, Task
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.utils.data import DataLoader, TensorDataset
+
+from contract import TEST_BATCH, Record, Task
 from torch_networks import Encoder, decoder
 
 

@@ -5,7 +5,6 @@ import tempfile
 from contextlib import suppress
 
 import torch
-from contract import LATENT_DIM, PIXELS, TEST_BATCH, Record, Task
 from pythae.models import VAE, VAEConfig
 from pythae.models.base.base_utils import ModelOutput
 from pythae.models.nn import BaseDecoder, BaseEncoder
@@ -13,6 +12,8 @@ from pythae.pipelines import TrainingPipeline
 from pythae.trainers import BaseTrainerConfig
 from pythae.trainers.training_callbacks import TrainingCallback
 from torch import Tensor
+
+from contract import LATENT_DIM, PIXELS, TEST_BATCH, Record, Task
 from torch_networks import Encoder, decoder
 
 

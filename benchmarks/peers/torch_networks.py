@@ -1,7 +1,8 @@
 """The two networks in PyTorch, for the contenders that are written in it. Layers and widths are those of isthmus."""
 
-from contract import GROUPS, HIDDEN, LATENT_DIM, PIXELS, WIDTHS
 from torch import Tensor, nn
+
+from contract import GROUPS, HIDDEN, LATENT_DIM, PIXELS, WIDTHS
 
 
 class Encoder(nn.Module):
