@@ -45,6 +45,16 @@ class Others:
         return max(0.0, busy / (time.perf_counter() - self.began) / (os.cpu_count() or 1))
 
 
+def wait_for_calm(share: float, most_seconds: float) -> None:
+    """Wait until others take no more than this share of the cores, but not for ever."""
+    began = time.perf_counter()
+    while time.perf_counter() - began < most_seconds:
+        others = Others()
+        time.sleep(1.0)
+        if others.share() <= share:
+            return
+
+
 def _busy_seconds() -> float:
     """Processor seconds that all programs have taken, and those that a hypervisor gave to other machines."""
     try:

@@ -18,11 +18,12 @@ from typing import Any
 import numpy as np
 
 from contenders import CONTENDERS, Answer, Contender, SkippedError, run
-from machine import Others, description
+from machine import Others, description, wait_for_calm
 from rounds import Rounds, Spread, steady_rate, turns
 from tables import shown, table
 
 OURS = "isthmus"
+ENVIRONMENTS = Path(__file__).parent.parent / ".bench"
 # Rows and epochs of a measurement: enough that an epoch is long beside the clock's grain and the machine's hiccups.
 ROWS = {"dense": 59_904, "convolutional": 6_400}
 EPOCHS = {"dense": 4, "convolutional": 3}
@@ -32,6 +33,7 @@ MOST_EPOCHS_TO_GOAL = 30
 # A contender this much slower than isthmus is measured once: five of its rounds would be most of the hour.
 HOPELESS = 10
 MOST_TRIES = 3
+LONGEST_WAIT = 60  # seconds, for other programs to be done
 RATE_COLUMNS = [
     "contender",
     "rows/s",
@@ -80,8 +82,10 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--goal-repeats", type=int, default=1, help="rounds of that; 0 leaves it out")
     parser.add_argument("--threads", type=int, default=2, help="cores that each contender gets")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
-    parser.add_argument("--calm", type=float, default=0.1, help="others' share of the cores above which to try again")
-    parser.add_argument("--environments", type=Path, default=Path(".bench"), help="folder of the peers' environments")
+    parser.add_argument(
+        "--calm", type=float, default=0.1, help="others' share of the cores above which to wait, and to measure again"
+    )
+    parser.add_argument("--environments", type=Path, default=ENVIRONMENTS, help="folder of the peers' environments")
     parser.add_argument("--out", type=Path, help="write every answer to this JSON file")
     given = parser.parse_args()
     known = [contender.name for contender in CONTENDERS]
@@ -159,6 +163,7 @@ def calm_run(contender: Contender, asked: Sequence[str], given: argparse.Namespa
     """Run a contender; again, a few times at most, where other programs took more of the cores than is allowed."""
     calmest: Answer | None = None
     for _ in range(MOST_TRIES):
+        wait_for_calm(given.calm, LONGEST_WAIT)
         began, others = time.perf_counter(), Others()
         answer = run(contender, asked, given.environments, given.threads, given.device)
         answer["program_seconds"], answer["others"] = time.perf_counter() - began, others.share()

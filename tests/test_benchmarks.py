@@ -60,7 +60,7 @@ def test_the_answer_is_the_last_line():
 
 @pytest.mark.parametrize("output", ["", "no JSON", "[1]", json.dumps({"rows_per_second": []})])
 def test_a_program_without_an_answer_is_skipped_with_a_word(output):
-    with pytest.raises(SkippedError, match="JSON|lacks"):
+    with pytest.raises(SkippedError, match=r"JSON|lacks"):
         answer_in(output)
 
 
