@@ -30,7 +30,6 @@ TITLES = {
     "models": "Growth with models in a sweep: VAEs 64-128-8, 1,797 rows, batches of 128, ten epochs",
 }
 LONGEST_SECONDS = 1800
-CALM, LONGEST_WAIT = 0.1, 60  # others' share of the cores, and how many seconds to wait until they take no more
 
 Point = dict[str, Any]
 
@@ -43,6 +42,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--ladder", type=lambda names: names.split(","), default=list(LADDERS), help=f"of {[*LADDERS]}")
     parser.add_argument("--most", type=int, help="the highest step of every ladder")
+    parser.add_argument("--calm", type=float, default=0.1, help="others' share of the cores above which to wait first")
     parser.add_argument("--point", nargs=2, help=argparse.SUPPRESS)  # what a child process is asked for
     given = parser.parse_args()
     if given.point is not None:
@@ -53,16 +53,16 @@ def main() -> None:
         parser.error(f"--ladder: no {', '.join(sorted(unknown))}; there are {', '.join(LADDERS)}")
     print(f"Machine: {description('isthmus', 'torch')}")
     for name in given.ladder:
-        print(climbed(name, given.most), flush=True)
+        print(climbed(name, given.most, given.calm), flush=True)
 
 
-def climbed(name: str, most: int | None) -> str:
+def climbed(name: str, most: int | None, calm: float) -> str:
     """The table of one ladder, up to `most` or to the first step that fails."""
     rows, word = [], ""
     for size in LADDERS[name]:
         if most is not None and size > most:
             break
-        wait_for_calm(CALM, LONGEST_WAIT)
+        wait_for_calm(calm)
         others = Others()
         point, word = in_own_process(name, size)
         if point is None:
@@ -85,7 +85,7 @@ def climbed(name: str, most: int | None) -> str:
         "data, MB",
         "others' share of the cores",
     ]
-    return "\n\n".join(part for part in (table(TITLES[name], columns, rows) if rows else "", word) if part)
+    return (table(TITLES[name], columns, rows) if rows else "") + (f"\n\n{word}" if word else "")
 
 
 def in_own_process(name: str, size: int) -> tuple[Point | None, str]:

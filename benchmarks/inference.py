@@ -23,7 +23,6 @@ from tables import shown, table
 SIDE, HIDDEN, LATENT_DIM = 28, 400, 20
 FITTED_ROWS = 2_000
 DRAWS = 16  # codes drawn for each row that is scored
-CALM, LONGEST_WAIT = 0.1, 60  # others' share of the cores, and how many seconds to wait until they take no more
 ENCODE_GOAL, IMPORT_GOAL = 0.7, 0.15
 IMPORT = "import time; began = time.perf_counter(); import isthmus; print(time.perf_counter() - began)"
 
@@ -46,6 +45,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--repeats", type=int, default=5, help="rounds")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--calm", type=float, default=0.1, help="others' share of the cores above which to wait first")
     return parser.parse_args()
 
 
@@ -56,7 +56,7 @@ def measured_rates(given: argparse.Namespace) -> Rounds[float]:
         do()
     rounds = Rounds[float]()
     for number in range(given.repeats):
-        wait_for_calm(CALM, LONGEST_WAIT)
+        wait_for_calm(given.calm)
         for name, do in jobs.items():
             rounds.note(name, number, given.rows / seconds(do, given.device))
     return rounds
@@ -172,7 +172,7 @@ def rate_table(rounds: Rounds[float], given: argparse.Namespace) -> str:
 def start_table(given: argparse.Namespace) -> str:
     """How long a program waits before it can begin."""
     imports, helps = [], []
-    wait_for_calm(CALM, LONGEST_WAIT)
+    wait_for_calm(given.calm)
     for _ in range(given.repeats):
         imports.append(float(output([sys.executable, "-c", IMPORT])))
         began = time.perf_counter()

@@ -45,7 +45,7 @@ class Others:
         return max(0.0, busy / (time.perf_counter() - self.began) / (os.cpu_count() or 1))
 
 
-def wait_for_calm(share: float, most_seconds: float) -> None:
+def wait_for_calm(share: float, most_seconds: float = 60.0) -> None:
     """Wait until others take no more than this share of the cores, but not for ever."""
     began = time.perf_counter()
     while time.perf_counter() - began < most_seconds:

@@ -33,7 +33,6 @@ MOST_EPOCHS_TO_GOAL = 30
 # A contender this much slower than isthmus is measured once: five of its rounds would be most of the hour.
 HOPELESS = 10
 MOST_TRIES = 3
-LONGEST_WAIT = 60  # seconds, for other programs to be done
 RATE_COLUMNS = [
     "contender",
     "rows/s",
@@ -163,7 +162,7 @@ def calm_run(contender: Contender, asked: Sequence[str], given: argparse.Namespa
     """Run a contender; again, a few times at most, where other programs took more of the cores than is allowed."""
     calmest: Answer | None = None
     for _ in range(MOST_TRIES):
-        wait_for_calm(given.calm, LONGEST_WAIT)
+        wait_for_calm(given.calm)
         began, others = time.perf_counter(), Others()
         answer = run(contender, asked, given.environments, given.threads, given.device)
         answer["program_seconds"], answer["others"] = time.perf_counter() - began, others.share()
