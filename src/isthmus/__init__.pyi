@@ -39,6 +39,7 @@ class Autoencoder(_Estimator):
         contamination: share of the fitted rows that predict() calls outliers (default 0.05)
         device: 'cpu', 'cuda', or the fastest there is (default 'auto')
         precision: arithmetic of the networks while training (default 'float32')
+        compiled: whether training steps are compiled; 'auto': where that saves time (default 'auto')
         random_state: seed, for the same result every time (default None)
         verbose: 1 shows progress (default 0)
 
@@ -71,6 +72,7 @@ class Autoencoder(_Estimator):
         contamination: float = 0.05,
         device: str = "auto",
         precision: Literal["float32", "bfloat16"] = "float32",
+        compiled: Literal["auto"] | bool = "auto",
         random_state: Any = None,
         verbose: int = 0,
     ) -> None: ...
@@ -97,6 +99,7 @@ class FactorVAE(_Estimator):
         contamination: share of the fitted rows that predict() calls outliers (default 0.05)
         device: 'cpu', 'cuda', or the fastest there is (default 'auto')
         precision: arithmetic of the networks while training (default 'float32')
+        compiled: whether training steps are compiled; 'auto': where that saves time (default 'auto')
         random_state: seed, for the same result every time (default None)
         verbose: 1 shows progress (default 0)
 
@@ -126,6 +129,7 @@ class FactorVAE(_Estimator):
         contamination: float = 0.05,
         device: str = "auto",
         precision: Literal["float32", "bfloat16"] = "float32",
+        compiled: Literal["auto"] | bool = "auto",
         random_state: Any = None,
         verbose: int = 0,
     ) -> None: ...
@@ -153,6 +157,7 @@ class FSQ(_Estimator):
         contamination: share of the fitted rows that predict() calls outliers (default 0.05)
         device: 'cpu', 'cuda', or the fastest there is (default 'auto')
         precision: arithmetic of the networks while training (default 'float32')
+        compiled: whether training steps are compiled; 'auto': where that saves time (default 'auto')
         random_state: seed, for the same result every time (default None)
         verbose: 1 shows progress (default 0)
 
@@ -182,6 +187,7 @@ class FSQ(_Estimator):
         contamination: float = 0.05,
         device: str = "auto",
         precision: Literal["float32", "bfloat16"] = "float32",
+        compiled: Literal["auto"] | bool = "auto",
         random_state: Any = None,
         verbose: int = 0,
     ) -> None: ...
@@ -208,6 +214,7 @@ class IWAE(_Estimator):
         contamination: share of the fitted rows that predict() calls outliers (default 0.05)
         device: 'cpu', 'cuda', or the fastest there is (default 'auto')
         precision: arithmetic of the networks while training (default 'float32')
+        compiled: whether training steps are compiled; 'auto': where that saves time (default 'auto')
         random_state: seed, for the same result every time (default None)
         verbose: 1 shows progress (default 0)
 
@@ -237,6 +244,7 @@ class IWAE(_Estimator):
         contamination: float = 0.05,
         device: str = "auto",
         precision: Literal["float32", "bfloat16"] = "float32",
+        compiled: Literal["auto"] | bool = "auto",
         random_state: Any = None,
         verbose: int = 0,
     ) -> None: ...
@@ -268,6 +276,7 @@ class LadderVAE(_Estimator):
         contamination: share of the fitted rows that predict() calls outliers (default 0.05)
         device: 'cpu', 'cuda', or the fastest there is (default 'auto')
         precision: arithmetic of the networks while training (default 'float32')
+        compiled: whether training steps are compiled; 'auto': where that saves time (default 'auto')
         random_state: seed, for the same result every time (default None)
         verbose: 1 shows progress (default 0)
 
@@ -299,6 +308,7 @@ class LadderVAE(_Estimator):
         contamination: float = 0.05,
         device: str = "auto",
         precision: Literal["float32", "bfloat16"] = "float32",
+        compiled: Literal["auto"] | bool = "auto",
         random_state: Any = None,
         verbose: int = 0,
     ) -> None: ...
@@ -329,6 +339,7 @@ class VAE(_Estimator):
         contamination: share of the fitted rows that predict() calls outliers (default 0.05)
         device: 'cpu', 'cuda', or the fastest there is (default 'auto')
         precision: arithmetic of the networks while training (default 'float32')
+        compiled: whether training steps are compiled; 'auto': where that saves time (default 'auto')
         random_state: seed, for the same result every time (default None)
         verbose: 1 shows progress (default 0)
 
@@ -361,6 +372,7 @@ class VAE(_Estimator):
         contamination: float = 0.05,
         device: str = "auto",
         precision: Literal["float32", "bfloat16"] = "float32",
+        compiled: Literal["auto"] | bool = "auto",
         random_state: Any = None,
         verbose: int = 0,
     ) -> None: ...

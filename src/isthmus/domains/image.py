@@ -128,13 +128,20 @@ class Image(Domain):
         return [f"{what} outside {self.low:g} … {self.high:g}, the range that was fitted"] if outside else []
 
     def draw(self, x: Tensor, randomness: Randomness) -> Tensor:
-        if self.family != "bernoulli":
+        if self.family != "bernoulli" or self._black_and_white:
             return x
         white = randomness.uniform(*x.shape) < self._intensities(x)
         return white.to(torch.float32) * (self.high - self.low) + self.low
 
+    @property
+    def _black_and_white(self) -> bool:
+        """Whether pixels are 0 and 1 and can be nothing between: a draw would give them back."""
+        return np.dtype(self.dtype).kind in "bui" and (self.low, self.high) == (0.0, 1.0)
+
     def _intensities(self, x: Tensor) -> Tensor:
-        return ((x.double() - self.low) / (self.high - self.low or 1.0)).float()
+        # Bytes are exact in single precision; larger numbers, less their lowest, need not be.
+        exact = x.float() if x.dtype == torch.uint8 else x.double()
+        return ((exact - self.low) / (self.high - self.low or 1.0)).float()
 
     def features(self) -> "Intensities":
         return Intensities(self.low, self.high)

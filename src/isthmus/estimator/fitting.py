@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..core.errors import OptionError
 from ..core.options import Options
 from ..core.randomness import Randomness
 from ..domains.base import Domain, DomainNetworks, NetworkOptions
@@ -21,6 +22,7 @@ from ..training.loop import train
 from ..training.progress import Progress
 from ..training.run import Observer, Outcome, Plan
 from ..training.state import TrainingState
+from ..training.step import can_compile
 from ..training.sweep import gains_from_company, sweep
 from ..variants.base import Variant
 from .checking import check_latent_dim
@@ -107,6 +109,8 @@ class Fitting:
     def plan(self, rows: int) -> Plan:
         """How long and how fast to train on this many rows."""
         shared = self.shared
+        if shared.compiled is True and not can_compile(self.device):
+            raise OptionError("compiled=True: there is no compiler here (g++, or triton for a GPU); leave it at 'auto'")
         epochs = shared.epochs
         if epochs == "auto":
             low, high = AUTO_EPOCHS
@@ -120,6 +124,7 @@ class Fitting:
             shared.patience,
             shared.precision,
             self.seed,
+            compiled=None if shared.compiled == "auto" else shared.compiled,
         )
 
     def fingerprint(self, x: Tensor, latent_dim: int) -> dict[str, Any]:

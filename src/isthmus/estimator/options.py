@@ -50,5 +50,8 @@ class SharedOptions(Options):
     contamination: Number = option(0.05, "share of the fitted rows that predict() calls outliers", above=0, high=0.5)
     device: str = option("auto", "'cpu', 'cuda', or the fastest there is")
     precision: Literal["float32", "bfloat16"] = option("float32", "arithmetic of the networks while training")
+    compiled: Literal["auto"] | bool = option(
+        "auto", "whether training steps are compiled; 'auto': where that saves time"
+    )
     random_state: Annotated[Any, AfterValidator(_seed)] = option(None, "seed, for the same result every time")
     verbose: Annotated[int, BeforeValidator(_plain)] = option(0, "1 shows progress", low=0)

@@ -55,8 +55,8 @@ class ResidentBatches(Batches):
         """As above, but each model sees the rows in its own stream's order, as it would alone."""
         orders = torch.stack([self.order(size, stream) for stream in streams], dim=1)  # (steps, streams, size)
         for numbers in orders:
-            yield self.x[numbers]
+            yield self.x.index_select(0, numbers.flatten()).unflatten(0, numbers.shape)
 
     def epoch(self, size: int, randomness: Randomness) -> Iterator[Tensor]:
         for numbers in self.order(size, randomness):
-            yield self.x[numbers]
+            yield self.x.index_select(0, numbers)

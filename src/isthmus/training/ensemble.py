@@ -52,7 +52,7 @@ class Ensemble:
         self.members = Members([run.variant for run in standing])
         plan = standing[0].plan
         left = max(run.plan.epochs - run.epoch for run in standing) * self.steps
-        kind = best_kind(self.members, left, self.batch_size) if self.kind is None else self.kind
+        kind = best_kind(self.members, left, self.batch_size, plan.compiled) if self.kind is None else self.kind
         self.step = Step(self.members, self.draw, plan.precision, kind)
 
     @property

@@ -32,6 +32,7 @@ class Plan:
     precision: str = "float32"
     seed: int = 0
     checkpoint_seconds: float = 30.0
+    compiled: bool | None = None  # None: where that saves more time than it takes
 
     def factors(self, epochs: Sequence[float]) -> list[float]:
         """The learning rate's factors when so many epochs have passed."""

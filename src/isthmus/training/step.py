@@ -245,15 +245,16 @@ class Capture:
         self.graph.replay()
 
 
-def best_kind(members: Members, steps: int, batch: int) -> Kind:
-    """How so many steps are best taken. It depends on the work alone, so that the same training takes the same steps.
+def best_kind(members: Members, steps: int, batch: int, compiled: bool | None = None) -> Kind:
+    """How so many steps are best taken, where `compiled` does not say it.
 
-    A graph is captured wherever there is a GPU. Compiling must save more time than it takes.
+    It depends on the work alone, so that the same training takes the same steps. A graph is captured wherever there is
+    a GPU. Compiling must save more time than it takes.
     """
     on_gpu = members.device.type == "cuda"
     numbers = sum(parameter.numel() for parameter in members.template.own_parameters())
     seconds = GPU_STEP_SECONDS if on_gpu else len(members) * (OTHER_SECONDS + product_seconds(batch, numbers))
-    worth = SAVED_SHARE * seconds * steps > COMPILING_SECONDS
+    worth = SAVED_SHARE * seconds * steps > COMPILING_SECONDS if compiled is None else compiled
     return Kind(compiled=worth and can_compile(members.device), captured=on_gpu)
 
 

@@ -1,6 +1,7 @@
 """Many models on the same rows: those that can stand together are trained in one step, the others one after another."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from torch import Tensor, nn
 
@@ -45,7 +46,7 @@ def grouped(variants: Sequence[Variant], plans: Sequence[Plan]) -> list[list[int
         for group in groups:
             first = group[0]
             if (
-                _alike(plan, plans[first])
+                _shared(plan) == _shared(plans[first])
                 and gains_from_company(variant, plan)
                 and can_stand_together(variant, variants[first])
                 and (len(group) + 1) * _numbers(variant) <= MOST_NUMBERS
@@ -70,8 +71,9 @@ def gains_from_company(variant: Variant, plan: Plan) -> bool:
     return product_seconds(plan.batch_size, _numbers(variant)) < OTHER_SECONDS
 
 
-def _alike(one: Plan, other: Plan) -> bool:
-    return (one.epochs, one.batch_size, one.precision) == (other.epochs, other.batch_size, other.precision)
+def _shared(plan: Plan) -> Plan:
+    """What of a plan must be the same for all members of one step."""
+    return replace(plan, seed=0, learning_rate=0.0, schedule="", patience=None)
 
 
 def _numbers(variant: Variant) -> int:
