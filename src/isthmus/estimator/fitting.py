@@ -20,6 +20,7 @@ from ..training.checkpoint import Checkpoint
 from ..training.loop import Observer, Outcome, Plan, train
 from ..training.progress import Progress
 from ..training.state import TrainingState
+from ..training.streaming import StreamedBatches
 from ..variants.base import Variant
 from .checking import check_latent_dim
 from .inference import as_input
@@ -30,6 +31,8 @@ FEWEST_VALIDATION_ROWS = 8
 # With epochs="auto", training takes about this many steps, within the bounds on passes.
 AIMED_STEPS = 4_000
 AUTO_EPOCHS = (20, 1000)
+# Of more rows than 20 passes could take in this many steps, fewer passes are made.
+MOST_AUTO_STEPS = 200_000
 
 
 @dataclass(frozen=True)
@@ -62,17 +65,18 @@ class Fitting:
     def train(
         self,
         latent_dim: int,
-        x: Tensor,
+        x: Tensor | StreamedBatches,
         validation: Tensor | None,
         observers: tuple[Observer, ...] = (),
         checkpoint: str | Path | None = None,
     ) -> Trained:
         """A new model of this size, trained on rows `x` and stopped by the validation rows."""
-        check_latent_dim(latent_dim, self.variant, len(x))
+        rows = x.rows if isinstance(x, StreamedBatches) else len(x)
+        check_latent_dim(latent_dim, self.variant, rows)
         model = self.build(latent_dim)
         saved = None if checkpoint is None else Checkpoint(checkpoint, self.fingerprint(x, latent_dim))
         with _progress(self.shared.verbose, latent_dim) as shown:
-            outcome = self._run(model, x, validation, self.plan(len(x)), (*observers, *shown), saved)
+            outcome = self._run(model, x, validation, self.plan(rows), (*observers, *shown), saved)
         return Trained(model, outcome)
 
     def one_pass(self, model: Variant, x: Tensor, state: TrainingState | None) -> Trained:
@@ -89,6 +93,7 @@ class Fitting:
         if epochs == "auto":
             low, high = AUTO_EPOCHS
             steps_per_epoch = max(1.0, rows / shared.batch_size)
+            low = min(low, max(1, math.ceil(MOST_AUTO_STEPS / steps_per_epoch)))
             epochs = min(high, max(low, math.ceil(AIMED_STEPS / steps_per_epoch)))
         return Plan(
             epochs,
@@ -100,27 +105,29 @@ class Fitting:
             self.seed,
         )
 
-    def fingerprint(self, x: Tensor, latent_dim: int) -> dict[str, Any]:
+    def fingerprint(self, x: Tensor | StreamedBatches, latent_dim: int) -> dict[str, Any]:
         """What a checkpoint must agree on to be gone on from."""
         shared = self.shared.model_dump(exclude={"verbose", "device", "random_state", "latent_dim"})
         return {
             "model": self.variant.__name__,
             "options": _json_like({"latent_dim": latent_dim, **shared, **self.own.model_dump()}),
-            "data": sha256(np.ascontiguousarray(x.numpy()).tobytes()).hexdigest(),
+            "data": x.digest
+            if isinstance(x, StreamedBatches)
+            else sha256(np.ascontiguousarray(x.numpy()).tobytes()).hexdigest(),
             "seed": self.seed,
         }
 
     def _run(
         self,
         model: Variant,
-        x: Tensor,
+        x: Tensor | StreamedBatches,
         validation: Tensor | None,
         plan: Plan,
         observers: tuple[Observer, ...] = (),
         checkpoint: Checkpoint | None = None,
         start: TrainingState | None = None,
     ) -> Outcome:
-        resident = as_input(x).to(self.device)
+        resident = x if isinstance(x, StreamedBatches) else as_input(x).to(self.device)
         held_out = None if validation is None else as_input(validation).to(self.device)
         return train(model, resident, held_out, plan, self.domain.draw, observers, checkpoint, start)
 

@@ -34,6 +34,10 @@ class Header:
     start: int = 0  # the byte at which values begin
 
     @property
+    def rows(self) -> int:
+        return self.shape[0] if self.shape else 0
+
+    @property
     def bytes(self) -> int:
         return math.prod(self.shape) * self.dtype.itemsize
 
