@@ -20,9 +20,9 @@ from .tables import Notes, checked_names, declared_bytes
 
 # A slice holds at most this many rows, and about this many bytes.
 SLICE_ROWS = 2**16
-SLICE_BYTES = 8 * 2**20
+SLICE_BYTES = 4 * 2**20
 # Arrow reads a column of a row group through a buffer; those of all columns together take about this much.
-READ_BYTES = 8 * 2**20
+READ_BYTES = 4 * 2**20
 
 
 class ChunkedFile(ABC):

@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from ..core.errors import DataError
 from .arrays import check_same_rows
+from .bundled import bundled_names
 from .chunks import SLICE_BYTES, SLICE_ROWS, ArrayChunks, ArrowChunks, ChunkedFile, ParquetChunks
 from .failures import shown
 from .folders import ARRAYS, ARROW, IMAGES, KINDS, PARQUET, files_of_one_kind, refuse_partitions
@@ -26,7 +27,7 @@ FOOTER_BYTES = 2**16
 # Cells whose bytes no footer tells, such as text, are weighed by this many rows of the first chunk.
 WEIGHED_ROWS = 1000
 # Chunks that are open at a time take at most about this much together.
-OPEN_BYTES = 512 * 2**20
+OPEN_BYTES = 192 * 2**20
 MOST_OPEN = 4
 
 
@@ -166,6 +167,8 @@ def stream(data: str | Path, *, drop: Iterable[str] = ()) -> Stream:
     Only footers are read; `drop` names columns of a table to leave out. Raises DataError, in one line, for what cannot
     be read in part.
     """
+    if data in bundled_names():
+        raise DataError(f"{data}: a bundled data set is small; read it whole")
     path = Path(data)
     kind, paths, others = _kind_and_files(path)
     files = tuple(READERS[kind](each) for each in paths)
@@ -185,6 +188,8 @@ def is_larger_than_memory(data: str | Path) -> bool:
 
     Whatever cannot be told, a damaged file say, is left to its reader.
     """
+    if data in bundled_names():
+        return False
     try:
         kind, paths, _ = _kind_and_files(Path(data))
         total = 0
