@@ -24,27 +24,30 @@ if TYPE_CHECKING:
 MOST_COUNTED = 100_000
 
 
+# What a row shows of a column, and the row's place in a slice.
+Sight = tuple[str, int]
+
+
 class TableSurvey(Survey):
     """One pass over the rows of a table: see `Survey`."""
 
     def __init__(self, kind: "type[Table]"):
         self.kind = kind
         self.columns: list[_Column] = []
-        self.kept: list[pa.Table] = []
+        # By column and by what a row shows of it, so that a new extreme takes the place of the one before.
+        self.kept: dict[tuple[str, str], Rows] = {}
 
     def add(self, rows: Rows, first: int) -> None:
         table, _ = to_arrow(rows)
         if not self.columns:
             self.columns = [_column(field.name, field.type) for field in table.schema]
-        found: set[int] = set()
         for column, cells in zip(self.columns, table.columns, strict=True):
-            found.update(column.look(combined(cells), first))
-        if found or not self.kept:
-            # Taken, not sliced: a slice would keep all of the table in memory.
-            self.kept.append(_rows(rows, sorted(found)))
+            for what, place in column.look(combined(cells), first):
+                self.kept[column.name, what] = _copied(rows, place)
 
     def witnesses(self) -> Rows:
-        return pa.concat_tables(self.kept) if isinstance(self.kept[0], pa.Table) else np.concatenate(self.kept)
+        kept = list(self.kept.values())
+        return pa.concat_tables(kept) if isinstance(kept[0], pa.Table) else np.concatenate(kept)
 
     def refined(self, domain: Domain) -> Domain:
         assert isinstance(domain, self.kind)
@@ -59,20 +62,20 @@ class _Column:
         self.name = name
         self.missing = False
 
-    def look(self, cells: pa.Array, first: int) -> Iterator[int]:
-        """The places among these cells of those that show something new; `first` is the first one's row."""
+    def look(self, cells: pa.Array, first: int) -> Iterator[Sight]:
+        """Which of these cells show something new; `first` is the first one's row."""
         cells = plain(cells)
         observed = np.arange(len(cells))
         if cells.null_count:
             missing = cells.is_null().to_numpy(zero_copy_only=False)
             if not self.missing:
                 self.missing = True
-                yield int(missing.argmax())
+                yield "missing", int(missing.argmax())
             observed, cells = observed[~missing], cells.drop_null()
         if len(cells):
-            yield from (int(observed[place]) for place in self._look(cells, first))
+            yield from ((what, int(observed[place])) for what, place in self._look(cells))
 
-    def _look(self, cells: pa.Array, first: int) -> Iterator[int]:
+    def _look(self, cells: pa.Array) -> Iterator[Sight]:
         """New things among observed cells."""
         yield from ()
 
@@ -86,21 +89,21 @@ class _Ordered(_Column):
     low: Any = None
     high: Any = None
 
-    def _look(self, cells: pa.Array, first: int) -> Iterator[int]:
+    def _look(self, cells: pa.Array) -> Iterator[Sight]:
         values = self._values(cells)
         lowest, highest = int(values.argmin()), int(values.argmax())
         if self.low is None or values[lowest] < self.low:
             self.low = values[lowest]
-            yield lowest
+            yield "low", lowest
         if self.high is None or values[highest] > self.high:
             self.high = values[highest]
-            yield highest
+            yield "high", highest
         yield from self._look_closer(values)
 
     def _values(self, cells: pa.Array) -> np.ndarray:
         return cells.to_numpy(zero_copy_only=False)
 
-    def _look_closer(self, values: np.ndarray) -> Iterator[int]:
+    def _look_closer(self, values: np.ndarray) -> Iterator[Sight]:
         yield from ()
 
 
@@ -109,7 +112,7 @@ class _Number(_Ordered):
 
     broken = False
 
-    def look(self, cells: pa.Array, first: int) -> Iterator[int]:
+    def look(self, cells: pa.Array, first: int) -> Iterator[Sight]:
         infinite = np.isinf(_floats(cells))
         if infinite.any():
             row = first + int(infinite.argmax())
@@ -119,12 +122,12 @@ class _Number(_Ordered):
     def _values(self, cells: pa.Array) -> np.ndarray:
         return _floats(cells)
 
-    def _look_closer(self, values: np.ndarray) -> Iterator[int]:
+    def _look_closer(self, values: np.ndarray) -> Iterator[Sight]:
         if not self.broken:
             broken = values != np.round(values)
             self.broken = bool(broken.any())
             if self.broken:
-                yield int(broken.argmax())
+                yield "broken", int(broken.argmax())
 
 
 class _Time(_Ordered):
@@ -136,10 +139,10 @@ class _Time(_Ordered):
     def _values(self, cells: pa.Array) -> np.ndarray:
         return tick_cells(cells).to_numpy()
 
-    def _look_closer(self, values: np.ndarray) -> Iterator[int]:
+    def _look_closer(self, values: np.ndarray) -> Iterator[Sight]:
         if self.start is None:
             self.start = int(values[0])
-            yield 0
+            yield "start", 0
         apart = values - self.start
         while self.unit != 1:
             finer = apart % self.unit != 0 if self.unit else apart != 0
@@ -147,7 +150,7 @@ class _Time(_Ordered):
                 return
             place = int(finer.argmax())
             self.unit = math.gcd(self.unit, abs(int(apart[place])))
-            yield place
+            yield f"unit {self.unit}", place
 
 
 class _Category(_Column):
@@ -160,12 +163,12 @@ class _Category(_Column):
         self.dictionary: dict[Any, None] = {}
         self.crowded = False
 
-    def look(self, cells: pa.Array, first: int) -> Iterator[int]:
+    def look(self, cells: pa.Array, first: int) -> Iterator[Sight]:
         if isinstance(cells, pa.DictionaryArray) and len(self.dictionary) <= MOST_COUNTED:
             self.dictionary |= dict.fromkeys(cells.dictionary.to_pylist())
         yield from super().look(cells, first)
 
-    def _look(self, cells: pa.Array, first: int) -> Iterator[int]:
+    def _look(self, cells: pa.Array) -> Iterator[Sight]:
         if self.crowded:
             return
         before = len(self.counts)
@@ -175,7 +178,7 @@ class _Category(_Column):
         )
         if before < 2:  # that there is more than one value must be seen among the rows that are fitted
             for value in list(self.counts)[before:2]:
-                yield cells.index(pa.scalar(value, cells.type)).as_py()
+                yield f"value {value}", cells.index(pa.scalar(value, cells.type)).as_py()
         self.crowded = len(self.counts) > MOST_COUNTED
 
     def refined(self, fitted: Any) -> Any:
@@ -205,5 +208,6 @@ def _floats(cells: pa.Array) -> np.ndarray:
     return cells.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
 
 
-def _rows(rows: Rows, places: list[int]) -> Rows:
-    return rows.take(pa.array(places)) if isinstance(rows, pa.Table) else rows[places]
+def _copied(rows: Rows, place: int) -> Rows:
+    """One row; taken, not sliced: a slice would keep all of the rows in memory."""
+    return rows.take(pa.array([place])) if isinstance(rows, pa.Table) else rows[[place]]
