@@ -60,10 +60,8 @@ def surveyed(name: str, rows, size: int):
     survey = kind.survey()
     for first, part in parts_of(rows, size):
         survey.add(part, first)
-    sample, witnesses = rows[:2], survey.witnesses()
-    joined = (
-        pa.concat_tables([sample, witnesses]) if isinstance(rows, pa.Table) else np.concatenate([sample, witnesses])
-    )
+    parts = [rows[:2], survey.witnesses()]
+    joined = pa.concat_tables(parts) if isinstance(rows, pa.Table) else np.concatenate(parts)
     return survey, survey.refined(kind.fit(joined, strict=False))
 
 
@@ -90,13 +88,17 @@ def test_a_tables_schema_is_that_of_all_rows(table, size):
         if isinstance(theirs, CategoryColumn):
             assert (ours.values, ours.counts, ours.identifier) == (theirs.values, theirs.counts, theirs.identifier)
             assert theirs.dictionary is None or set(ours.dictionary) >= set(theirs.values)
-    # Whatever the scales are, rows come back as they were.
-    assert found.rows(found.tensors(table)).to_pylist() == exact.rows(exact.tensors(table)).to_pylist()
+    # Whatever the scales are, rows come back as they were; real numbers that were not in the sample, nearly so.
+    for theirs, ours in zip(table.columns, found.rows(found.tensors(table)).columns, strict=True):
+        for cell, back in zip(theirs.to_pylist(), ours.to_pylist(), strict=True):
+            assert back == (pytest.approx(cell, rel=1e-9, abs=1e-9) if isinstance(cell, float) else cell)
 
 
 @settings(deadline=None, max_examples=60)
 @given(
-    st.lists(st.sampled_from([0, 3, 9, 200]), min_size=3, max_size=12), st.integers(1, 5), st.sampled_from(["u1", "i4"])
+    st.lists(st.sampled_from([0, 3, 9, 200]), min_size=3, max_size=12),
+    st.integers(1, 5),
+    st.sampled_from(["u1", "i4"]),
 )
 def test_an_images_schema_is_that_of_all_rows(shades, size, dtype):
     images = np.array(shades, dtype)[:, None, None].repeat(2, 1).repeat(2, 2)
