@@ -63,13 +63,14 @@ class StreamedBatches(Batches):
         held_out: np.ndarray,
         device: torch.device,
         digest: str,
-        buffer_rows: int = BUFFER_ROWS,
-        buffer_bytes: int = BUFFER_BYTES,
+        buffer_rows: int | None = None,
+        buffer_bytes: int | None = None,
     ):
         self.source, self.tensors = source, tensors
         self.held_out = np.sort(held_out)
         self.rows, self.device, self.digest = source.rows - len(held_out), device, digest
-        self.buffer_rows, self.buffer_bytes = min(buffer_rows, max(1, self.rows)), buffer_bytes
+        self.buffer_rows = min(buffer_rows or BUFFER_ROWS, max(1, self.rows))
+        self.buffer_bytes = buffer_bytes or BUFFER_BYTES
         self._ahead: _Ahead[Tensor] | None = None
 
     def epoch(self, size: int, randomness: Randomness) -> Iterator[Tensor]:
