@@ -62,7 +62,7 @@ def test_folders_of_other_files_are_fitted(tmp_path, ending, how):
 
 
 def test_a_streamed_fit_is_resumed(folder, tmp_path, monkeypatch):
-    monkeypatch.setattr("isthmus.training.loop.Plan.checkpoint_seconds", 0.0)
+    monkeypatch.setattr("isthmus.training.run.Plan.checkpoint_seconds", 0.0)
     command = ("fit", folder, *OPTIONS, "--epochs", 4, "--stream", "--out")
     succeed(*command, tmp_path / "whole.safetensors")
     original = isthmus.VAE.fit

@@ -1,6 +1,7 @@
 """`compare`, whole: what it measures, that it repeats, and that it hides nothing from the models but the target."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -251,10 +252,11 @@ def test_arrays_that_do_not_fit_are_named(rows, more, said):
 
 
 def test_a_model_that_diverges_is_left_out_and_named(iris, monkeypatch):
-    def diverge(*arguments, **named):
-        raise DivergenceError("the loss became infinite")
+    def diverge(models, *arguments, **named):
+        failure = DivergenceError("the loss became infinite")
+        return {place: SimpleNamespace(interrupted=False, failure=failure) for place in range(len(models))}
 
-    monkeypatch.setattr("isthmus.estimator.fitting.train", diverge)
+    monkeypatch.setattr("isthmus.estimator.together.sweep", diverge)
     facts = isthmus.compare(iris, target="target", models=["pca", "vae"], latents=2, seeds=1, epochs=1, jobs=1).facts
     assert [c["name"] for c in facts["contenders"]] == ["pca-2"]
     assert "vae-2 was left out: the loss became infinite" in facts["data"]["notes"]

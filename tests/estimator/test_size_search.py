@@ -26,7 +26,9 @@ def test_linear_factors_are_found():
     assert model.latent_dim_ == 8
     assert model.transform(x).shape == (1500, 8)
     sizes = [row["latent_dim"] for row in model.size_search_]
-    assert sizes == sorted(sizes) and {4, 8} <= set(sizes) and len(sizes) <= 5
+    assert (
+        sizes == sorted(sizes) and {4, 8} <= set(sizes) and len(sizes) <= 5
+    )  # powers of two up to 12 columns, no more
     assert [row["latent_dim"] for row in model.size_search_ if row["chosen"]] == [8]
     four = next(row for row in model.size_search_ if row["latent_dim"] == 4)
     assert four["excess"] > 3 * four["standard_error"]
@@ -37,7 +39,7 @@ def test_digits_get_a_size_between_a_point_and_the_pixels():
     images = (load_digits().images * 15).astype(np.uint8)[:1000]
     model = isthmus.VAE("auto", epochs=25, hidden=(128,), learning_rate=3e-3, random_state=0).fit(images)
     assert 4 <= model.latent_dim_ <= 32
-    assert len(model.size_search_) <= 5
+    assert [row["latent_dim"] for row in model.size_search_] == [1, 2, 4, 8, 16, 32, 64]
     smallest = model.size_search_[0]
     assert smallest["latent_dim"] < model.latent_dim_ and smallest["excess"] > 1.0
 
@@ -47,8 +49,9 @@ def test_the_chosen_model_is_the_one_kept_and_saved(tmp_path):
     options: dict[str, Any] = {"hidden": (8,), "epochs": 10, "random_state": 0}
     model = isthmus.VAE("auto", **options).fit(x)
     fixed = isthmus.VAE(model.latent_dim_, **options).fit(x)
-    assert np.array_equal(model.transform(x), fixed.transform(x))
-    assert model.history_[-1]["train"] == fixed.history_[-1]["train"]
+    # The sizes were trained in one step, whose sums are added in another order.
+    np.testing.assert_allclose(model.transform(x), fixed.transform(x), rtol=1e-3, atol=1e-3)
+    assert model.history_[-1]["train"] == pytest.approx(fixed.history_[-1]["train"], rel=1e-4)
     model.save(tmp_path / "model.safetensors")
     revived = isthmus.load(tmp_path / "model.safetensors")
     assert revived.size_search_ == model.size_search_ and revived.latent_dim_ == model.latent_dim_

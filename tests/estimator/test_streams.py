@@ -127,7 +127,7 @@ def test_a_size_is_chosen_on_a_sample(folder):
 
 
 def test_a_resumed_fit_ends_as_the_uninterrupted_one(folder, tmp_path, monkeypatch):
-    monkeypatch.setattr("isthmus.training.loop.Plan.checkpoint_seconds", 0.0)
+    monkeypatch.setattr("isthmus.training.run.Plan.checkpoint_seconds", 0.0)
 
     def stop(record, plan):
         if record["epoch"] == 3:

@@ -17,7 +17,8 @@ from torch import Tensor
 from isthmus import variants
 from isthmus.core.errors import ModelFileError
 from isthmus.training.checkpoint import Checkpoint
-from isthmus.training.loop import EpochRecord, Outcome, Plan, train
+from isthmus.training.loop import train
+from isthmus.training.run import EpochRecord, Outcome, Plan
 from isthmus.training.state import TrainingState
 from isthmus.variants.base import Variant
 
@@ -126,17 +127,17 @@ def damage(path: Path, how: str) -> None:
 @pytest.mark.parametrize("how", ["truncated", "emptied", "flipped"])
 def test_a_damaged_checkpoint_falls_back_to_the_one_before(how: str, tmp_path: Path) -> None:
     checkpoint = Checkpoint(tmp_path / "c", FINGERPRINT)
-    checkpoint.save(state(1.0))
-    checkpoint.save(state(2.0))
+    checkpoint.save([state(1.0)])
+    checkpoint.save([state(2.0)])
     damage(checkpoint.path, how)
     loaded = checkpoint.load()
-    assert loaded is not None and loaded.counters == {"epoch": 1}
-    assert torch.equal(loaded.tensors["model.w"], torch.ones(3))
+    assert loaded is not None and loaded[0].counters == {"epoch": 1}
+    assert torch.equal(loaded[0].tensors["model.w"], torch.ones(3))
     # The damaged file does not push the good one out.
-    checkpoint.save(state(3.0))
+    checkpoint.save([state(3.0)])
     damage(checkpoint.path, how)
     again = checkpoint.load()
-    assert again is not None and again.counters["epoch"] == 1
+    assert again is not None and again[0].counters["epoch"] == 1
     damage(checkpoint.previous, how)
     with pytest.raises(ModelFileError) as failure:
         checkpoint.load()
@@ -145,23 +146,23 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(how: str, tmp_path: P
 
 def test_a_save_that_fails_leaves_a_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     checkpoint = Checkpoint(tmp_path / "c", FINGERPRINT)
-    checkpoint.save(state(1.0))
+    checkpoint.save([state(1.0)])
 
     def full(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(Exception, match="No space left"):
-        checkpoint.save(state(2.0))
+        checkpoint.save([state(2.0)])
     loaded = checkpoint.load()
-    assert loaded is not None and loaded.counters == {"epoch": 1}
+    assert loaded is not None and loaded[0].counters == {"epoch": 1}
 
 
 def test_removing_leaves_nothing(tmp_path: Path) -> None:
     checkpoint = Checkpoint(tmp_path / "c", FINGERPRINT)
     assert checkpoint.load() is None
-    checkpoint.save(state(1.0))
-    checkpoint.save(state(2.0))
+    checkpoint.save([state(1.0)])
+    checkpoint.save([state(2.0)])
     checkpoint.remove()
     assert list(tmp_path.iterdir()) == []
     checkpoint.remove()

@@ -18,7 +18,8 @@ from isthmus.core.errors import DataError
 from isthmus.core.randomness import Randomness
 from isthmus.training.batches import ResidentBatches
 from isthmus.training.checkpoint import Checkpoint
-from isthmus.training.loop import Plan, train
+from isthmus.training.loop import train
+from isthmus.training.run import Plan
 from isthmus.training.streaming import StreamedBatches, batched, shuffled
 
 from .test_resume import FINGERPRINT, assert_same_end, interrupt_at, without_seconds

@@ -11,6 +11,9 @@ from isthmus.core.terms import Terms
 from isthmus.parts.distributions import Gaussian
 from isthmus.parts.likelihood import Likelihood
 from isthmus.parts.networks import Decoder, Encoder, Perceptron, built
+from isthmus.training.members import Members
+from isthmus.training.step import Draw
+from isthmus.training.validation import validate
 from isthmus.variants.base import Variant
 from isthmus.variants.vae import VAE, VAEOptions
 
@@ -61,6 +64,11 @@ def model(kind: type[Variant] | str = "vae", seed: int = 0) -> Variant:
 
 def as_is(x: Tensor, randomness: Randomness) -> Tensor:
     return x
+
+
+def validated(variant: Variant, x: Tensor, draw: Draw, seed: int) -> dict[str, float]:
+    """The means of the terms on rows that are held out."""
+    return validate(Members([variant]), x, draw, [seed])[0]
 
 
 class Fragile(VAE):

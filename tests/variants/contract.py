@@ -27,8 +27,11 @@ from isthmus.domains.image import Image
 from isthmus.domains.table import Table
 from isthmus.parts.networks import built
 from isthmus.parts.posteriors import GaussianPosterior, PointPosterior
-from isthmus.training.loop import Plan, train, validate
-from isthmus.training.state import players_of
+from isthmus.training.loop import train
+from isthmus.training.members import Members
+from isthmus.training.run import Plan
+from isthmus.training.step import players_of
+from isthmus.training.validation import validate
 from isthmus.variants.base import Variant
 
 LATENT_DIM = 3
@@ -192,14 +195,16 @@ def check_every_parameter_gets_a_gradient(kind: type[Variant], data: Toy) -> Non
 
 def check_each_player_moves_its_own_parameters_only(kind: type[Variant], data: Toy) -> None:
     model = awake(build(kind, data))
-    players = players_of(model, 1e-2)
+    players = players_of(Members([model]))
     losses = [model.terms, model.opponent_terms][: len(players)]
-    owned = [id(parameter) for player in players for parameter in player.parameters]
+    owned = [id(parameter) for player in players for parameter in player.optimiser.parameters]
     assert sorted(owned) == sorted(id(parameter) for parameter in model.parameters()), "each parameter has one owner"
     opponent = {f"opponent.{name}" for name, _ in model.opponent.named_parameters()} if model.opponent else set()
     for index, (player, terms) in enumerate(zip(players, losses, strict=True)):
         before = {name: value.detach().clone() for name, value in model.named_parameters()}
-        player.step(terms(data.x, Randomness(0)).loss, 1.0)
+        loss = terms(data.x, Randomness(0)).loss
+        gradients = torch.autograd.grad(loss, player.optimiser.parameters, allow_unused=True)
+        player.optimiser.step(gradients, torch.tensor([1e-2]), alike=True)
         moved = {name for name, value in model.named_parameters() if not torch.equal(value, before[name])}
         assert moved == (opponent if index else set(before) - opponent)
 
@@ -222,11 +227,10 @@ def check_every_option_changes_the_loss(kind: type[Variant], data: Toy) -> None:
 
 def check_training_lowers_the_loss(kind: type[Variant], data: Toy) -> None:
     model = build(kind, data)
-    before = validate(model, data.x, data.draw, seed=5)
+    (before,) = validate(Members([model]), data.x, data.draw, [5])
     outcome = train(model, data.x, None, Plan(30, 32, 5e-3, seed=3), data.draw)
-    after = validate(model, data.x, data.draw, seed=5)
+    (after,) = validate(Members([model]), data.x, data.draw, [5])
     assert len(outcome.history) == 30
-    assert before is not None and after is not None
     # Learning the columns' means and scales alone gives more than a tenth of a nat per feature.
     features = data.x[0].numel()
     assert after["loss"] < before["loss"] - 0.1 * features, f"{before['loss']} → {after['loss']}"

@@ -81,7 +81,8 @@ def test_ladder_layers_both_carry_information_on_digits() -> None:
     from isthmus.domains.base import DomainNetworks, NetworkOptions
     from isthmus.domains.image import Image
     from isthmus.parts.networks import built
-    from isthmus.training.loop import Plan, train
+    from isthmus.training.loop import train
+    from isthmus.training.run import Plan
 
     images = load_digits().images.astype("uint8")
     domain = Image.fit(images)

@@ -18,8 +18,9 @@ from ..estimator.public import public_class
 from ..evaluation.probe import target_kind
 from . import contenders, verdicts
 from .averaging import contender_facts
-from .contenders import Autoencoding
+from .contenders import Autoencoding, Contender
 from .environment import environment
+from .fitting import train, trainings
 from .measuring import MOST_RECONSTRUCTED, Data, measure
 from .pictures import classes, contender_pictures, loss_curve, shared_pictures
 from .planning import Task, chosen_sizes, planned, workers
@@ -89,11 +90,7 @@ def compare(
     shared = SharedOptions.check({n: value for n, value in chosen.items() if n in SharedOptions.declared()}, "compare")
     chosen |= {"device": device, "epochs": _epochs(epochs or shared.epochs, shared.batch_size, len(data.train))}
     tasks = planned(variants, sizes, seeds, seed, chosen)
-    findings: dict[Task, Finding] = {}
-    for task, finding in _run_all(tasks, data, workers(jobs, tasks, device)):
-        findings[task] = finding
-        if progress is not None:
-            progress(f"{task.name}, seed {task.seed}", len(findings) / len(tasks))
+    findings = _run_all(tasks, data, workers(jobs, tasks, device), progress)
     failures = _failures(tasks, findings)
     facts = {
         "schema": FACTS_SCHEMA,
@@ -190,32 +187,63 @@ def _prepare(
     return data, target_name, [f"in the rows held out: {sentence}" for sentence in domain.surprises(test_part.rows)]
 
 
-def _run_all(tasks: list[Task], data: Data, workers: int) -> Iterator[tuple[Task, Any]]:
-    if workers == 1:
-        for task in tasks:
-            yield task, _run(task, data)
+def _run_all(tasks: list[Task], data: Data, workers: int, progress: Progress | None) -> dict[Task, Finding]:
+    """Train all, then measure all; each as many at a time as there are workers."""
+    report = _Report(2 * len(tasks), progress)
+    findings: dict[Task, Finding] = {}
+    contenders_of: dict[Task, Contender] = {}
+    for part, trained in _each(train, trainings(tasks, data, workers), data, workers):
+        for task, contender in zip(part, trained, strict=True):
+            report(f"{task.name}, seed {task.seed}, trained")
+            if isinstance(contender, str):
+                findings[task] = Finding({}, failure=contender)
+            else:
+                contenders_of[task] = contender
+    for (task, _), finding in _each(_measured, list(contenders_of.items()), data, workers):
+        findings[task] = finding
+        report(f"{task.name}, seed {task.seed}, measured")
+    return findings
+
+
+class _Report:
+    """Tells how much of the work is done."""
+
+    def __init__(self, steps: int, progress: Progress | None):
+        self.steps, self.progress, self.done = steps, progress, 0
+
+    def __call__(self, what: str) -> None:
+        self.done += 1
+        if self.progress is not None:
+            self.progress(what, self.done / self.steps)
+
+
+Work = Callable[[Any, Data], Any]
+
+
+def _each(function: Work, given: list[Any], data: Data, workers: int) -> Iterator[tuple[Any, Any]]:
+    """The function of each, in no order, beside what it was given."""
+    if workers == 1 or len(given) < 2:
+        for one in given:
+            yield one, function(one, data)
         return
-    # The longest tasks first, so that no core waits for a late one; small networks gain nothing from several threads.
-    ordered = sorted(tasks, key=lambda task: (task.variant == contenders.PCA_NAME, -task.latent_dim))
+    # Small networks gain nothing from several threads.
     parallel = Parallel(n_jobs=workers, return_as="generator_unordered", inner_max_num_threads=1, backend="loky")
-    yield from cast(Iterator[tuple[Task, Any]], parallel(delayed(_run_named)(task, data) for task in ordered))
+    calls = (delayed(_on_one_thread)(function, place, one, data) for place, one in enumerate(given))
+    for place, result in cast(Iterator[tuple[int, Any]], parallel(calls)):
+        yield given[place], result
 
 
-def _run_named(task: Task, data: Data) -> tuple[Task, Any]:
+def _on_one_thread(function: Work, place: int, given: Any, data: Data) -> tuple[int, Any]:
     import torch
 
     torch.set_num_threads(1)
-    return task, _run(task, data)
+    return place, function(given, data)
 
 
-def _run(task: Task, data: Data) -> Finding:
+def _measured(fitted: tuple[Task, Contender], data: Data) -> Finding:
     """Measurements of one contender; with the first seed also what is shown of it, and its model."""
-    contender = contenders.build(task.variant, task.latent_dim, task.seed, task.options)
-    try:
-        measured = measure(data, contender, task.seed)
-    except DivergenceError as failure:
-        # One model that cannot be trained is a finding about that model, not the end of the others.
-        return Finding({}, failure=str(failure))
+    task, contender = fitted
+    measured = measure(data, contender, task.seed)
     if not task.first:
         return Finding(measured)
     pictures = contender_pictures(data, contender)

@@ -41,10 +41,6 @@ class Contender(Protocol):
     @property
     def parameters(self) -> int: ...
 
-    def fit(self, domain: Domain, train: Tensor, validation: Tensor, named: bool) -> None:
-        """Learn from training rows; `named` says whether their columns have names that users know."""
-        ...
-
     def encode(self, x: Tensor) -> Tensor:
         """Codes (rows, latent_dim)."""
         ...
@@ -67,13 +63,11 @@ class Autoencoding:
         )
         self.seed = seed
 
-    def fit(self, domain: Domain, train: Tensor, validation: Tensor, named: bool) -> None:
+    def name_columns(self, domain: Domain, train: Tensor, named: bool) -> None:
+        """Tell the estimator the width of the rows, and with `named` the names that users know their columns by."""
         self.estimator.n_features_in_ = int(np.prod(train.shape[1:]))
         if named:
             self.estimator.feature_names_in_ = np.array(domain.column_names, dtype=object)
-        self.estimator.fit_tensors(domain, train, validation=validation)
-        if self.estimator.training_["interrupted"]:
-            raise KeyboardInterrupt  # training keeps its best so far; a comparison of unequal trainings says nothing
 
     @property
     def seconds(self) -> float:
@@ -112,7 +106,8 @@ class PrincipalComponents:
         self.parameters = 0
         self.seconds = 0.0
 
-    def fit(self, domain: Domain, train: Tensor, validation: Tensor, named: bool) -> None:
+    def fit(self, domain: Domain, train: Tensor) -> None:
+        """Learn from training rows."""
         began = time.perf_counter()
         self.domain = domain
         features = self._features(train)

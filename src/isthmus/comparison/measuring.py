@@ -1,4 +1,4 @@
-"""One contender, fitted and measured at everything, with one seed."""
+"""One contender, measured at everything, with one seed."""
 
 import time
 from dataclasses import dataclass
@@ -48,8 +48,7 @@ class Data:
 
 
 def measure(data: Data, contender: Contender, seed: int) -> dict[str, Any]:
-    """Fit and measure; the keys are those of a contender in facts.json, without names and spread."""
-    contender.fit(data.domain, data.train, data.validation, data.named)
+    """What a fitted contender is worth; the keys are those of a contender in facts.json, without names and spread."""
     train = data.train[_some(len(data.train), seed)]
     test = data.test[:MOST_RECONSTRUCTED]
     began = time.perf_counter()

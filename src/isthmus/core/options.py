@@ -11,10 +11,21 @@ Declared = TypeVar("Declared", bound="Options")
 
 
 def option(
-    default: Any, help: str, *, low: float | None = None, high: float | None = None, above: float | None = None
+    default: Any,
+    help: str,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    above: float | None = None,
+    weight: bool = False,
 ) -> Any:
-    """Declare one option: its default, a line of help, and bounds (`low` and `high` included, `above` excluded)."""
-    return Field(default, description=help, ge=low, le=high, gt=above)
+    """Declare one option: its default, a line of help, and bounds (`low` and `high` included, `above` excluded).
+
+    A `weight` is nothing but a factor in the loss: models that differ in it alone can be trained in one step.
+    """
+    return Field(
+        default, description=help, ge=low, le=high, gt=above, json_schema_extra={"weight": True} if weight else None
+    )
 
 
 class Options(BaseModel):

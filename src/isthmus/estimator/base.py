@@ -19,7 +19,7 @@ from ..core.options import Options
 from ..core.randomness import Randomness, seed_from
 from ..domains.base import Domain, Rows
 from ..files.streaming import Stream
-from ..training.loop import Observer
+from ..training.run import Observer
 from ..training.state import TrainingState
 from ..training.streaming import StreamedBatches
 from ..variants.base import Variant
@@ -93,7 +93,7 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin,
         x = self.domain_.tensors(rows)
         trained = self._fitting(shared, own).one_pass(self.model_, x, self._state)
         self._state = trained.outcome.state
-        self._keep(trained, shared, x, x, self.history_)
+        self.keep(trained, shared, x, x, self.history_)
         return self
 
     def transform(self, X: Rows) -> np.ndarray:
@@ -187,21 +187,27 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin,
         validation: Tensor | None = None,
     ) -> "Estimator":
         """`fit`, given a domain and its tensors; `validation` rows replace the random split."""
-        if shared is None or own is None:
-            shared, own = self._options()
-        self.domain_, self._seed = domain, seed_from(self.random_state)
-        self._device, self._state = chosen_device(shared.device), None
-        fitting = self._fitting(shared, own)
+        shared, fitting = self.prepare(domain, shared, own)
         learned, held_out = split(x, shared.validation_fraction, self._seed) if validation is None else (x, validation)
         if shared.latent_dim == "auto":
             if checkpoint is not None:
                 raise OptionError("latent_dim='auto' trains several models and keeps no checkpoint; give a number")
             trained, self.size_search_ = search(fitting, learned, held_out, observers)
         else:
-            vars(self).pop("size_search_", None)  # from an earlier fit
             trained = fitting.train(shared.latent_dim, learned, held_out, observers, checkpoint)
-        self._keep(trained, shared, learned, x)
+        self.keep(trained, shared, learned, x)
         return self
+
+    def prepare(
+        self, domain: Domain, shared: SharedOptions | None = None, own: Options | None = None
+    ) -> tuple[SharedOptions, Fitting]:
+        """Begin a fit to rows of this domain: what the constructor was given, checked, and what builds and trains."""
+        if shared is None or own is None:
+            shared, own = self._options()
+        self.domain_, self._seed = domain, seed_from(self.random_state)
+        self._device, self._state = chosen_device(shared.device), None
+        vars(self).pop("size_search_", None)  # from an earlier fit
+        return shared, self._fitting(shared, own)
 
     def encode_tensors(self, x: Tensor) -> Tensor:
         """Codes (rows, latent_dim), float32, on the CPU."""
@@ -225,6 +231,40 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin,
     def sample_tensors(self, rows: int, seed: int, noise: bool = True) -> Tensor:
         """New rows as tensors, on the CPU."""
         return torch.cat(list(islice(self._drawn(seed, noise), math.ceil(rows / BATCH))))[:rows]
+
+    def keep(
+        self,
+        trained: Trained,
+        shared: SharedOptions,
+        learned: Tensor,
+        x: Tensor,
+        earlier: list[dict[str, Any]] | None = None,
+    ) -> None:
+        """Make a trained model this estimator's, with what is fitted once the weights are: prior and threshold.
+
+        `learned` are the rows trained on, `x` those and the held-out ones, `earlier` the history before this training.
+        """
+        outcome = trained.outcome
+        self.model_ = trained.model.eval()
+        self.latent_dim_ = trained.model.latent_dim
+        new = outcome.history if earlier is None else [outcome.history[-1] | {"epoch": len(earlier) + 1}]
+        self.history_ = [*(earlier or []), *new]
+        self.training_ = {
+            "rows": len(learned),
+            "epochs": len(self.history_),
+            "best_epoch": outcome.best_epoch if earlier is None else len(self.history_),
+            "seconds": outcome.seconds,
+            "interrupted": outcome.interrupted,
+            "recoveries": outcome.recoveries,
+            "parameters": sum(parameter.numel() for parameter in self.model_.parameters()),
+        }
+        # scikit-learn's array dispatch, if on, is meant for the user's arrays, not for what a prior is fitted with.
+        with torch.no_grad(), config_context(array_api_dispatch=False):
+            batches = (batch.to(self._device) for batch in as_input(learned).split(BATCH))
+            self.model_.fit_prior(batches, Randomness(self._seed, "prior", device=self._device))
+        if len(x) > MOST_CALIBRATION_ROWS:
+            x = x[Randomness(self._seed, "calibration").permutation(len(x))[:MOST_CALIBRATION_ROWS]]
+        self.offset_ = float(np.quantile(self.score_tensors(x), shared.contamination))
 
     # Inside.
 
@@ -281,19 +321,18 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin,
         sample = sampled(stream, shared, self._seed, lambda rows: checked_rows(self, rows, reset=True))
         self.domain_ = sample.domain
         fitting = self._fitting(shared, own)
-        latent_dim, trained = shared.latent_dim, None
+        latent_dim, trained, rows = shared.latent_dim, None, 0
         vars(self).pop("size_search_", None)  # from an earlier fit
         if latent_dim == "auto":
             learned = sample.learned[:MOST_SEARCH_ROWS]
             trained, self.size_search_ = search(fitting, learned, sample.validation, observers)
-            latent_dim = trained.model.latent_dim
-        rows = len(sample.learned)
+            latent_dim, rows = trained.model.latent_dim, len(learned)
         if trained is None or not trained.outcome.interrupted:
             held_out, digest = sample.numbers[: sample.held_out], sample.digest(stream)
             with StreamedBatches(stream, sample.tensors, held_out, self._device, digest) as batches:
                 trained = fitting.train(latent_dim, batches, sample.validation, observers, checkpoint)
                 rows = batches.rows
-        self._keep(trained, shared, sample.learned[:MOST_PRIOR_ROWS], sample.x)
+        self.keep(trained, shared, sample.learned[:MOST_PRIOR_ROWS], sample.x)
         self.training_["rows"] = rows
         return self
 
@@ -306,40 +345,6 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin,
         self._seed, self._device = seed_from(self.random_state), chosen_device(shared.device)
         self._state, self.history_ = None, []
         self.model_ = self._fitting(shared, own).build(shared.latent_dim)
-
-    def _keep(
-        self,
-        trained: Trained,
-        shared: SharedOptions,
-        learned: Tensor,
-        x: Tensor,
-        earlier: list[dict[str, Any]] | None = None,
-    ) -> None:
-        """Make a trained model this estimator's, with what is fitted once the weights are: prior and threshold.
-
-        `learned` are the rows trained on, `x` those and the held-out ones, `earlier` the history before this training.
-        """
-        outcome = trained.outcome
-        self.model_ = trained.model.eval()
-        self.latent_dim_ = trained.model.latent_dim
-        new = outcome.history if earlier is None else [outcome.history[-1] | {"epoch": len(earlier) + 1}]
-        self.history_ = [*(earlier or []), *new]
-        self.training_ = {
-            "rows": len(learned),
-            "epochs": len(self.history_),
-            "best_epoch": outcome.best_epoch if earlier is None else len(self.history_),
-            "seconds": outcome.seconds,
-            "interrupted": outcome.interrupted,
-            "recoveries": outcome.recoveries,
-            "parameters": sum(parameter.numel() for parameter in self.model_.parameters()),
-        }
-        # scikit-learn's array dispatch, if on, is meant for the user's arrays, not for what a prior is fitted with.
-        with torch.no_grad(), config_context(array_api_dispatch=False):
-            batches = (batch.to(self._device) for batch in as_input(learned).split(BATCH))
-            self.model_.fit_prior(batches, Randomness(self._seed, "prior", device=self._device))
-        if len(x) > MOST_CALIBRATION_ROWS:
-            x = x[Randomness(self._seed, "calibration").permutation(len(x))[:MOST_CALIBRATION_ROWS]]
-        self.offset_ = float(np.quantile(self.score_tensors(x), shared.contamination))
 
     @property
     def _n_features_out(self) -> int:

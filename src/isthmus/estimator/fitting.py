@@ -1,7 +1,7 @@
 """One fit: what stays the same while a model of one size, or of several, is built and trained."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
@@ -17,10 +17,12 @@ from ..core.randomness import Randomness
 from ..domains.base import Domain, DomainNetworks, NetworkOptions
 from ..parts.networks import built
 from ..training.checkpoint import Checkpoint
-from ..training.loop import Observer, Outcome, Plan, train
+from ..training.loop import train
 from ..training.progress import Progress
+from ..training.run import Observer, Outcome, Plan
 from ..training.state import TrainingState
 from ..training.streaming import StreamedBatches
+from ..training.sweep import gains_from_company, sweep
 from ..variants.base import Variant
 from .checking import check_latent_dim
 from .inference import as_input
@@ -75,9 +77,29 @@ class Fitting:
         check_latent_dim(latent_dim, self.variant, rows)
         model = self.build(latent_dim)
         saved = None if checkpoint is None else Checkpoint(checkpoint, self.fingerprint(x, latent_dim))
-        with _progress(self.shared.verbose, latent_dim) as shown:
+        with _progress(self.shared.verbose, f"{latent_dim} latent units") as shown:
             outcome = self._run(model, x, validation, self.plan(rows), (*observers, *shown), saved)
         return Trained(model, outcome)
+
+    def train_sizes(
+        self, latent_dims: Sequence[int], x: Tensor, validation: Tensor | None, observers: tuple[Observer, ...] = ()
+    ) -> list[Trained]:
+        """`train` for each of these sizes, in one step where that is faster; after Ctrl-C, of those that were begun."""
+        for latent_dim in latent_dims:
+            check_latent_dim(latent_dim, self.variant, len(x))
+        models = [self.build(latent_dim) for latent_dim in latent_dims]
+        resident, held_out = self._resident(x, validation)
+        plans = [self.plan(len(x))] * len(models)
+        with _progress(self.shared.verbose, f"{', '.join(map(str, latent_dims))} latent units") as shown:
+            outcomes = sweep(models, resident, held_out, plans, self.domain.draw, (*observers, *shown))
+        failed = [outcome.failure for outcome in outcomes.values() if outcome.failure is not None]
+        if len(failed) == len(outcomes):
+            raise failed[0]
+        return [Trained(models[place], outcome) for place, outcome in outcomes.items() if outcome.failure is None]
+
+    def gains_from_company(self, latent_dim: int, rows: int) -> bool:
+        """Whether several sizes are trained in less time together than one after another."""
+        return gains_from_company(self.build(latent_dim), self.plan(rows))
 
     def one_pass(self, model: Variant, x: Tensor, state: TrainingState | None) -> Trained:
         """One pass over rows `x`, at the full learning rate, going on from `state`."""
@@ -127,9 +149,15 @@ class Fitting:
         checkpoint: Checkpoint | None = None,
         start: TrainingState | None = None,
     ) -> Outcome:
-        resident = x if isinstance(x, StreamedBatches) else as_input(x).to(self.device)
-        held_out = None if validation is None else as_input(validation).to(self.device)
+        resident, held_out = self._resident(x, validation)
         return train(model, resident, held_out, plan, self.domain.draw, observers, checkpoint, start)
+
+    def _resident(
+        self, x: Tensor | StreamedBatches, validation: Tensor | None
+    ) -> tuple[Tensor | StreamedBatches, Tensor | None]:
+        """Rows as models take them, on the device; streamed ones come there batch by batch."""
+        held_out = None if validation is None else as_input(validation).to(self.device)
+        return x if isinstance(x, StreamedBatches) else as_input(x).to(self.device), held_out
 
 
 def split(x: Tensor, share: float, seed: int) -> tuple[Tensor, Tensor | None]:
@@ -147,12 +175,12 @@ def _json_like(options: dict[str, Any]) -> dict[str, Any]:
 
 
 @contextmanager
-def _progress(verbose: int, latent_dim: int) -> Iterator[tuple[Observer, ...]]:
+def _progress(verbose: int, description: str) -> Iterator[tuple[Observer, ...]]:
     """A progress bar that goes when training ends, however it ends."""
     if not verbose:
         yield ()
         return
-    progress = Progress(f"{latent_dim} latent units")
+    progress = Progress(description)
     try:
         yield (progress,)
     finally:

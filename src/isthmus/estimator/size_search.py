@@ -9,13 +9,13 @@ from torch import Tensor
 
 from ..core.errors import DataError
 from ..core.randomness import Randomness
-from ..training.loop import Observer
+from ..training.run import Observer
 from ..variants.base import Variant
 from .fitting import Fitting, Trained
 from .inference import SCORING_BATCH, as_input, in_batches
 
-# Sizes are tried four times as large as the one before while that helps, then half the last that helped: at most five
-# trainings, where all eight powers of two would cost eight.
+# Where sizes are trained one after another, they are four times as large as the one before while that helps, then
+# half the last that helped: at most five trainings, where all eight powers of two would cost eight.
 COARSE_SIZES = (2, 8, 32, 128)
 # Training the same size from another start differs by this share of what the search gains, more than the rows' standard
 # error knows of.
@@ -62,7 +62,15 @@ def search(
         return Trial(latent_dim, trained, _losses(trained.model, validation, fitting))
 
     features = fitting.domain.features()(as_input(x[:1])).shape[1]
-    trials = tried(attempt, fitting.variant.least_latent_dim, min(features, len(x)))
+    least, most = fitting.variant.least_latent_dim, min(features, len(x))
+    if fitting.gains_from_company(least, len(x)):
+        together = fitting.train_sizes(all_sizes(least, most), x, validation, observers)
+        trials = [
+            Trial(trained.model.latent_dim, trained, _losses(trained.model, validation, fitting))
+            for trained in together
+        ]
+    else:
+        trials = tried(attempt, least, most)
     best = min(trials, key=lambda trial: trial.losses.mean())
     excesses = [trial.excess_over(best) for trial in trials]
     chosen = next(index for index, trial in enumerate(trials) if trial.is_as_good_as(best, trials[0]))
@@ -95,6 +103,11 @@ def tried(attempt: Callable[[int], Trial], least: int, most: int) -> list[Trial]
     if half >= least and half not in trials:
         trials[half] = attempt(half)
     return [trials[size] for size in sorted(trials)]
+
+
+def all_sizes(least: int, most: int) -> list[int]:
+    """Every power of two that may be the answer: trained in one step, they cost little more than the largest."""
+    return [2**power for power in range(8) if least <= 2**power <= most] or [least]
 
 
 def _coarse_sizes(least: int, most: int) -> list[int]:

@@ -2,7 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -23,6 +23,11 @@ class Batches(ABC):
     @abstractmethod
     def epoch(self, size: int, randomness: Randomness) -> Iterator[Tensor]:
         """The batches of one epoch, `steps(size)` tensors of `size` rows each, on the device."""
+
+    def epochs(self, size: int, streams: Sequence[Randomness]) -> Iterator[Tensor]:
+        """Batches (streams, size, …) for models that train side by side, in the order of the first one's stream."""
+        for rows in self.epoch(size, streams[0]):
+            yield rows.expand(len(streams), *rows.shape)
 
     def size(self, asked: int) -> int:
         """The batch size: what was asked for, or all rows where there are fewer."""
@@ -45,6 +50,12 @@ class ResidentBatches(Batches):
         steps = self.steps(size)
         order = randomness.permutation(self.rows)
         return torch.cat([order, order[: steps * size - self.rows]]).view(steps, size)
+
+    def epochs(self, size: int, streams: Sequence[Randomness]) -> Iterator[Tensor]:
+        """As above, but each model sees the rows in its own stream's order, as it would alone."""
+        orders = torch.stack([self.order(size, stream) for stream in streams], dim=1)  # (steps, streams, size)
+        for numbers in orders:
+            yield self.x[numbers]
 
     def epoch(self, size: int, randomness: Randomness) -> Iterator[Tensor]:
         for numbers in self.order(size, randomness):

@@ -1,11 +1,15 @@
 """Checkpoints: everything a run needs to go on as if it had never stopped."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from ..core.errors import ModelFileError
 from ..files.tensor_file import read_tensors, write_tensors
-from .state import TrainingState
+from .state import TrainingState, nested
+
+# Of the tensors' names; a checkpoint of another format is one of another run.
+FORMAT = 2
 
 
 class Checkpoint:
@@ -17,18 +21,23 @@ class Checkpoint:
     def __init__(self, path: str | Path, fingerprint: dict[str, Any]):
         self.path = Path(path)
         self.previous = self.path.with_name(self.path.name + ".previous")
-        self.fingerprint = fingerprint
+        self.fingerprint = {"format": FORMAT, **fingerprint}
         self._newest_is_damaged = False
 
-    def save(self, state: TrainingState) -> None:
-        """Write the state; a kill at any moment leaves a readable checkpoint, this one or the one before."""
+    def save(self, states: Sequence[TrainingState]) -> None:
+        """Write the states of models that train side by side; a kill at any moment leaves a readable checkpoint, this
+        one or the one before."""
         if self.path.exists() and not self._newest_is_damaged:  # what is damaged does not push out what is not
             self.path.replace(self.previous)
-        write_tensors(self.path, state.tensors, {"fingerprint": self.fingerprint, "counters": state.counters})
+        tensors = {
+            f"{place}.{name}": value for place, state in enumerate(states) for name, value in state.tensors.items()
+        }
+        counters = [state.counters for state in states]
+        write_tensors(self.path, tensors, {"fingerprint": self.fingerprint, "counters": counters})
         self._newest_is_damaged = False
 
-    def load(self) -> TrainingState | None:
-        """The newest readable state, None if there is none yet."""
+    def load(self) -> list[TrainingState] | None:
+        """The newest readable states, None if there are none yet."""
         damaged: ModelFileError | None = None
         for path in (self.path, self.previous):
             if not path.exists():
@@ -44,7 +53,10 @@ class Checkpoint:
                     raise ModelFileError(
                         f"{path}: the checkpoint of another run: its {name} differs; start without resuming"
                     )
-            return TrainingState(tensors, facts["counters"])
+            return [
+                TrainingState(nested(tensors, f"{place}."), counters)
+                for place, counters in enumerate(facts["counters"])
+            ]
         if damaged is not None:
             raise damaged
         return None

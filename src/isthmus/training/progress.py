@@ -3,7 +3,7 @@
 import sys
 from typing import Any
 
-from .loop import EpochRecord, Plan
+from .run import EpochRecord, Plan
 
 
 class Progress:

@@ -16,9 +16,9 @@ from .base import Networks, Variant, VariantOptions
 
 
 class AutoencoderOptions(VariantOptions):
-    noise: float = option(0.0, "standard deviation of noise on the input (denoising)", low=0)
-    sparsity: float = option(0.0, "weight on the sum of absolute codes (sparse)", low=0)
-    contraction: float = option(0.0, "weight on the squared slope of the codes (contractive)", low=0)
+    noise: float = option(0.0, "standard deviation of noise on the input (denoising)", low=0, weight=True)
+    sparsity: float = option(0.0, "weight on the sum of absolute codes (sparse)", low=0, weight=True)
+    contraction: float = option(0.0, "weight on the squared slope of the codes (contractive)", low=0, weight=True)
     code_activation: Literal["identity", "relu", "tanh"] = option(
         "identity", "the f that gives the codes h = f(Wx + b)"
     )

@@ -118,6 +118,14 @@ class Variant(nn.Module, ABC, Generic[OptionsType]):
         return log_weights.logsumexp(0) - math.log(draws)
 
     @property
+    def idle_units_change_nothing(self) -> bool:
+        """Whether a unit whose weights and noise are all 0 leaves every term as it would be without that unit.
+
+        Models of several sizes are then trained in one step, the smaller ones as larger ones with idle units.
+        """
+        return True
+
+    @property
     def warmup_length(self) -> float:
         """Epochs until the warm-up is over: at most half of the training, so that the rest sees the whole loss."""
         return min(self.warmup_epochs, self.epochs / 2)

@@ -14,7 +14,7 @@ from .base import GaussianVariant, Networks, Reduction, VariantOptions
 
 
 class FactorVAEOptions(VariantOptions):
-    gamma: float = option(10.0, "weight on the total correlation of the codes; 0 gives the VAE", low=0)
+    gamma: float = option(10.0, "weight on the total correlation of the codes; 0 gives the VAE", low=0, weight=True)
 
 
 class FactorVAE(GaussianVariant[FactorVAEOptions]):

@@ -18,7 +18,7 @@ from .base import Networks, Variant, VariantOptions
 
 
 class LadderVAEOptions(VariantOptions):
-    beta: float = option(1.0, "weight on the KL term; 1 gives the evidence lower bound", low=0)
+    beta: float = option(1.0, "weight on the KL term; 1 gives the evidence lower bound", low=0, weight=True)
     warmup: float = option(100.0, "epochs over which the KL term's weight rises from 0, at most half of all", low=0)
     width: int = option(64, "hidden units between the two layers of latents", low=1)
 
@@ -42,6 +42,10 @@ class LadderVAE(Variant[LadderVAEOptions]):
         self.warmup_epochs = options.warmup
         self.climb = Perceptron(2 * latent_dim, (options.width,), 2 * self.upper)
         self.descend = Perceptron(self.upper, (options.width,), 2 * self.lower)
+
+    @property
+    def idle_units_change_nothing(self) -> bool:
+        return False  # the two layers share one row of units, so that a smaller ladder is no corner of a larger one
 
     def build_decoder(self, networks: Networks) -> nn.Module:
         return networks.decoder(self.lower)

@@ -13,7 +13,7 @@ from .base import GaussianVariant, Networks, VariantOptions
 
 
 class VAEOptions(VariantOptions):
-    beta: float = option(1.0, "weight on the KL term; 1 gives the evidence lower bound", low=0)
+    beta: float = option(1.0, "weight on the KL term; 1 gives the evidence lower bound", low=0, weight=True)
     free_bits: float = option(0.0, "nats each latent unit may carry before its KL is charged", low=0)
     warmup: float = option(0.0, "epochs over which the KL term's weight rises from 0, at most half of all", low=0)
     kl: Literal["closed form", "sampled"] = option("closed form", "how the KL term is found")
@@ -32,6 +32,10 @@ class VAE(GaussianVariant[VAEOptions]):
     def __init__(self, networks: Networks, latent_dim: int, options: VAEOptions):
         super().__init__(networks, latent_dim, options)
         self.warmup_epochs = options.warmup
+
+    @property
+    def idle_units_change_nothing(self) -> bool:
+        return self.options.free_bits == 0  # else a unit at its floor counts, though it carries nothing
 
     def terms(self, x: Tensor, randomness: Randomness) -> Terms:
         posterior = self.posterior(x)

@@ -1,0 +1,229 @@
+"""Runs that train side by side: an epoch of all, what is kept of it, and going back to it."""
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..core.randomness import Randomness
+from .batches import Batches
+from .members import Members
+from .optimiser import PER_MEMBER
+from .run import EpochRecord, Run
+from .state import TrainingState, nested
+from .step import Draw, Kind, Step, best_kind
+from .validation import validate, with_losses
+
+
+@dataclass
+class Kept:
+    """Where runs go back to: all tensors of the members and of the optimisers, and each run's counters."""
+
+    tensors: dict[str, Tensor]
+    moments: list[dict[str, Tensor]]
+    runs: list[tuple[dict[str, Any], dict[str, Tensor]]]
+
+
+class Ensemble:
+    """Runs that go on together, epoch by epoch, and what they train on.
+
+    A run that has ended stays among the members, unheard, until no more than half of them go on; then those that do
+    are put together anew. So a step is made anew few times, however many end.
+    """
+
+    def __init__(
+        self, runs: list[Run], batches: Batches, validation: Tensor | None, draw: Draw, kind: Kind | None = None
+    ):
+        self.runs, self.batches, self.validation, self.draw, self.kind = runs, batches, validation, draw, kind
+        self.batch_size = batches.size(runs[0].plan.batch_size)
+        self.steps = batches.steps(self.batch_size)
+        self._gather(runs)
+
+    def _gather(self, standing: list[Run]) -> None:
+        self.standing = standing
+        self.members = Members([run.variant for run in standing])
+        plan = standing[0].plan
+        left = max(run.plan.epochs - run.epoch for run in standing) * self.steps
+        kind = best_kind(self.members, left, self.batch_size) if self.kind is None else self.kind
+        self.step = Step(self.members, self.draw, plan.precision, kind)
+
+    @property
+    def active(self) -> list[Run]:
+        """Runs that go on."""
+        return [run for run in self.standing if not run.finished]
+
+    def begin(self) -> None:
+        """To be called once, after runs have been restored."""
+        self.keep()
+        if self.can_shrink:
+            self.shrink()
+
+    @property
+    def can_shrink(self) -> bool:
+        """Whether half of the members have ended."""
+        return 0 < 2 * len(self.active) <= len(self.standing)
+
+    def shrink(self) -> None:
+        """Leave out the runs that have ended."""
+        for run in self.standing:
+            run.last_state = self.state(run)
+        self._gather(self.active)
+        for run in self.standing:
+            assert run.last_state is not None
+            self.restore(run, run.last_state)
+        self.keep()
+
+    # An epoch.
+
+    def epoch(self) -> list[tuple[Run, EpochRecord]]:
+        """One pass over the rows for every active run; records of those that came through it."""
+        began = time.perf_counter()
+        active = self.active
+        self._pass()
+        means = self._means()
+        finite = self._finite()
+        validated = self._validate()
+        seconds = (time.perf_counter() - began) / len(active)
+        records = []
+        for place, run in enumerate(self.standing):
+            if run.finished:
+                continue
+            record = {
+                "epoch": run.epoch + 1,
+                "train": means[place],
+                "validation": None if validated is None else validated[place],
+                "learning_rate": run.rates([run.epoch])[0],
+                "seconds": seconds,
+            }
+            if not (finite[place] and _is_finite(record)):
+                self._recover(run, place)
+                continue
+            run.epoch += 1
+            if run.is_best(record):
+                run.best_weights = self.members.state_dict(place)
+            run.history.append(record)
+            records.append((run, record))
+        self.keep()
+        if self.can_shrink:
+            self.shrink()
+        return records
+
+    def _pass(self) -> None:
+        """Nothing waits for the device until it ends."""
+        streams = [
+            Randomness(run.plan.seed, "epoch", run.epoch, run.recoveries, device=self.batches.device)
+            for run in self.standing
+        ]
+        shares = [step / self.steps for step in range(self.steps)]
+        # Members that have ended keep step with one that has not, so that the rates of all are alike.
+        leader = self.active[0]
+        led = [leader if run.finished else run for run in self.standing]
+        epochs = [[run.epoch + share for share in shares] for run in led]
+        rates = [run.rates(each) for run, each in zip(led, epochs, strict=True)]
+        self.members.template.train()
+        for batch, *now in zip(
+            self._batches(streams), zip(*epochs, strict=True), zip(*rates, strict=True), strict=True
+        ):
+            self.step(batch, streams, *now)
+
+    def _batches(self, streams: list[Randomness]) -> Iterator[Tensor]:
+        if self.members.single:
+            return self.batches.epoch(self.batch_size, streams[0])
+        return self.batches.epochs(self.batch_size, streams)
+
+    def _means(self) -> list[dict[str, float]]:
+        """The mean of each term over the rows of the epoch, for each member."""
+        seen = self.steps * self.batch_size
+        sums = {name: total.tolist() for name, total in self.step.take_sums().items()}
+        places = range(len(self.standing))
+        return [with_losses({name: total[place] / seen for name, total in sums.items()}) for place in places]
+
+    def _finite(self) -> list[bool]:
+        """A finite loss may have a gradient that is not; without validation rows only the weights would show it."""
+        finite = torch.stack([player.optimiser.finite() for player in self.step.players]).all(0)
+        return finite.tolist()
+
+    def _validate(self) -> list[dict[str, float]] | None:
+        if self.validation is None:
+            return None
+        return validate(self.members, self.validation, self.draw, [run.plan.seed for run in self.standing])
+
+    # Going back, and going on elsewhere.
+
+    @torch.no_grad()
+    def keep(self) -> None:
+        """Remember this moment."""
+        self.kept = Kept(
+            {name: tensor.detach().clone() for name, tensor in self.members.tensors.items()},
+            [
+                {name: tensor.clone() for name, tensor in player.optimiser.tensors().items()}
+                for player in self.step.players
+            ],
+            [(run.counters(), run.best_weights) for run in self.standing],
+        )
+
+    def go_back(self) -> None:
+        """All runs as they were when they were last kept."""
+        for run, (counters, best_weights) in zip(self.standing, self.kept.runs, strict=True):
+            run.restore(counters, best_weights)
+
+    @torch.no_grad()
+    def _recover(self, run: Run, place: int) -> None:
+        """One run back to the last good state, at half the rate; the others stay where they are."""
+        run.recover()
+        for name, tensor in self.members.tensors.items():
+            self._slot(tensor, place).copy_(self._slot(self.kept.tensors[name], place))
+        for player, moments in zip(self.step.players, self.kept.moments, strict=True):
+            for name, tensor in player.optimiser.tensors().items():
+                if name in PER_MEMBER:
+                    tensor[place] = moments[name][place]
+                else:
+                    self._slot(tensor, place).copy_(self._slot(moments[name], place))
+
+    def _slot(self, tensor: Tensor, place: int) -> Tensor:
+        return tensor if self.members.single else tensor[place]
+
+    def states(self) -> list[TrainingState]:
+        """Of every run, the state when it was last kept, from which `restore` makes it again."""
+        for run in self.standing:
+            run.last_state = self.state(run)
+        return [run.last_state for run in self.runs if run.last_state is not None]
+
+    def state(self, run: Run) -> TrainingState:
+        place = self.standing.index(run)
+        counters, best_weights = self.kept.runs[place]
+        weights = self.members.state_dict(place, self.kept.tensors)
+        tensors = {f"model.{name}": value for name, value in weights.items()}
+        for index, (player, moments) in enumerate(zip(self.step.players, self.kept.moments, strict=True)):
+            for name, tensor in moments.items():
+                tensors[f"player.{index}.{name}"] = self._moment(player.names, name, tensor, place)
+        return TrainingState(tensors | {f"best.{name}": value for name, value in best_weights.items()}, counters)
+
+    def _moment(self, names: list[str], name: str, tensor: Tensor, place: int) -> Tensor:
+        """A member's own part of what an optimiser holds."""
+        if name in PER_MEMBER:
+            return tensor[place].clone()
+        return self.members.own(tensor, place, names[int(name.partition(".")[0])])
+
+    @torch.no_grad()
+    def restore(self, run: Run, state: TrainingState) -> None:
+        """Make a run what it was."""
+        place = self.standing.index(run)
+        run.restore(state.counters, nested(state.tensors, "best."))
+        self.members.put(place, nested(state.tensors, "model."))
+        for index, player in enumerate(self.step.players):
+            held = player.optimiser.tensors()
+            for name, value in nested(state.tensors, f"player.{index}.").items():
+                if name in PER_MEMBER:
+                    held[name][place] = value
+                else:
+                    self.members.at(held[name], place, player.names[int(name.partition(".")[0])], value)
+
+
+def _is_finite(record: EpochRecord) -> bool:
+    means = [*record["train"].values(), *(record["validation"] or {}).values()]
+    return all(math.isfinite(mean) for mean in means)

@@ -1,0 +1,232 @@
+"""Models that train in one step end as they would alone."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from isthmus import variants
+from isthmus.core.randomness import Randomness
+from isthmus.parts.networks import built
+from isthmus.training.checkpoint import Checkpoint
+from isthmus.training.loop import train, train_together
+from isthmus.training.members import Members, can_stand_together, weight_names
+from isthmus.training.run import EpochRecord, Outcome, Plan
+from isthmus.training.step import EAGER, Kind, can_compile
+from isthmus.variants.base import Variant
+
+from .toys import Hopeless, Networks, as_is, rows
+
+EPOCHS = 8
+# Sums in another order: in eight epochs of five steps the last digits grow to this.
+ROUNDING: dict[str, Any] = {"rtol": 2e-3, "atol": 2e-4}
+
+
+def made(kind: str | type[Variant], latent_dim: int = 3, seed: int = 0, **options: Any) -> Variant:
+    variant = variants.find(kind) if isinstance(kind, str) else kind
+    own = variant.Options(**options)
+    model = built(lambda: variant(Networks(), latent_dim, own), Randomness(seed, "model"))
+    assert isinstance(model, Variant)
+    return model
+
+
+def plan(seed: int = 0, rate: float = 5e-3, **more: Any) -> Plan:
+    return Plan(EPOCHS, 16, rate, seed=seed, **more)
+
+
+def assert_alike(one: Outcome, other: Outcome) -> None:
+    assert len(one.history) == len(other.history)
+    assert (one.best_epoch, one.recoveries) == (other.best_epoch, other.recoveries)
+    for mine, theirs in zip(one.history, other.history, strict=True):
+        for means in ("train", "validation"):
+            assert mine[means].keys() == theirs[means].keys()
+            for name, value in mine[means].items():
+                assert value == pytest.approx(theirs[means][name], rel=ROUNDING["rtol"], abs=1e-3), name
+        assert mine["learning_rate"] == theirs["learning_rate"]
+
+
+def assert_same_weights(one: Variant, other: Variant) -> None:
+    theirs = other.state_dict()
+    for name, value in one.state_dict().items():
+        torch.testing.assert_close(value, theirs[name], **ROUNDING)
+
+
+def together_and_alone(models: Any, plans: list[Plan], kind: Kind = EAGER) -> None:
+    """`models()` gives the same untrained models at each call."""
+    held_out = rows(40, seed=9)
+    stacked, single = models(), models()
+    outcomes = train_together(stacked, rows(), held_out, plans, as_is, kind=kind)
+    for variant, own, outcome, twin in zip(stacked, plans, outcomes, single, strict=True):
+        assert_alike(outcome, train(twin, rows(), held_out, own, as_is, kind=EAGER))
+        assert_same_weights(variant, twin)
+
+
+@pytest.mark.parametrize("name", variants.names())
+def test_seeds_and_learning_rates(name: str) -> None:
+    plans = [plan(seed, rate) for seed, rate in ((1, 5e-3), (2, 5e-3), (3, 1e-3))]
+    together_and_alone(lambda: [made(name, seed=each.seed) for each in plans], plans)
+
+
+@pytest.mark.parametrize("name", variants.names())
+def test_sizes(name: str) -> None:
+    """The smaller ones lie in a corner of the larger one, and no idle unit wakes."""
+    sizes = (2, 5, 3)
+    assert can_stand_together(made(name, 2), made(name, 5)) == (name != "ladder_vae")
+    if name == "ladder_vae":
+        return
+    together_and_alone(lambda: [made(name, size, seed=size) for size in sizes], [plan(size) for size in sizes])
+
+
+@pytest.mark.parametrize("name", variants.names())
+def test_every_weight_on_a_term_may_differ(name: str) -> None:
+    for option in weight_names(made(name).options):
+        values = (0.3, 2.0)
+
+        def models(option: str = option, values: tuple[float, ...] = values) -> list[Variant]:
+            return [made(name, seed=4, **{option: value}) for value in values]
+
+        assert can_stand_together(*models())
+        together_and_alone(models, [plan(1), plan(1)])
+
+
+def test_a_weight_of_zero_stands_apart_from_one_that_is_not() -> None:
+    """Without noise the denoising autoencoder draws no numbers: it takes another step."""
+    assert not can_stand_together(made("autoencoder", noise=0.0), made("autoencoder", noise=0.5))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (made("vae"), made("iwae")),
+        (made("vae", kl="sampled"), made("vae")),
+        (made("vae", 2, free_bits=0.5), made("vae", 3, free_bits=0.5)),
+        (made("iwae", draws=2), made("iwae", draws=3)),
+        (made("ladder_vae", width=8), made("ladder_vae", width=16)),
+    ],
+)
+def test_what_differs_in_more_than_numbers_stands_apart(one: Variant, other: Variant) -> None:
+    assert not can_stand_together(one, other) and not can_stand_together(other, one)
+    assert can_stand_together(one, one)
+
+
+def test_members_that_end_early_do_not_stop_the_others() -> None:
+    hasty = [plan(seed, 0.1, patience=1, schedule="constant") for seed in (1, 4, 5)]
+    plans = [hasty[0], plan(2, 1e-3), *hasty[1:]]
+    together_and_alone(lambda: [made("vae", 2 + each.seed % 2, each.seed) for each in plans], plans)
+    ends = [len(outcome.history) for outcome in run_of(plans)]
+    assert min(ends) < EPOCHS == max(ends)
+
+
+def run_of(plans: list[Plan]) -> list[Outcome]:
+    models = [made("vae", 2 + each.seed % 2, each.seed) for each in plans]
+    return train_together(models, rows(), rows(40, seed=9), plans, as_is, kind=EAGER)
+
+
+def test_a_member_that_diverges_is_given_up_and_the_others_are_not() -> None:
+    """An infinite learning rate: every restart fails, whatever half of infinity is."""
+    plans = [plan(1), plan(2, float("inf")), plan(3)]
+    models = [made("vae", seed=each.seed) for each in plans]
+    outcomes = train_together(models, rows(), rows(40, seed=9), plans, as_is, kind=EAGER)
+    assert [outcome.failure is None for outcome in outcomes] == [True, False, True]
+    assert "learning_rate" in str(outcomes[1].failure)
+    for place in (0, 2):
+        twin = made("vae", seed=plans[place].seed)
+        assert_alike(outcomes[place], train(twin, rows(), rows(40, seed=9), plans[place], as_is, kind=EAGER))
+
+
+def test_a_member_that_recovers_goes_on_at_half_the_rate() -> None:
+    """The rate is so large that the first epoch fails, and half of it is not."""
+    for rate in (3e3, 1e4, 1e5, 1e7):
+        alone = train_together([made("vae", seed=2)], rows(), rows(40, seed=9), [plan(2, rate)], as_is, kind=EAGER)[0]
+        if alone.recoveries > 0 and alone.failure is None:
+            break
+    else:
+        pytest.skip("no rate of these recovers with this arithmetic")
+    plans = [plan(1), plan(2, rate)]
+    outcomes = train_together(
+        [made("vae", seed=each.seed) for each in plans], rows(), rows(40, seed=9), plans, as_is, kind=EAGER
+    )
+    twin = made("vae", seed=1)
+    assert_alike(outcomes[0], train(twin, rows(), rows(40, seed=9), plans[0], as_is, kind=EAGER))
+    assert outcomes[1].recoveries > 0 and len(outcomes[1].history) == EPOCHS
+
+
+def test_idle_units_stay_idle() -> None:
+    """Every number outside a smaller member's corner is 0 after training as it was before."""
+    small, large = made("vae", 2), made("vae", 5, seed=1)
+    members = Members([small, large])
+    for name in dict(small.named_parameters()):
+        mask = members.mask(name)
+        held = members.tensors[name][0]
+        assert mask is None or (held[mask[0] == 0] == 0).all()
+    masks = [members.mask(name) for name in dict(small.named_parameters())]
+    assert any(mask is not None for mask in masks)
+
+
+def interrupt_at(epoch: int) -> Any:
+    def observe(record: EpochRecord, plan: Plan) -> None:
+        if record["epoch"] == epoch:
+            raise KeyboardInterrupt
+
+    return observe
+
+
+@pytest.mark.parametrize("epoch", [1, 4])
+def test_a_sweep_resumes_bit_for_bit(epoch: int, tmp_path: Any) -> None:
+    plans = [plan(seed, checkpoint_seconds=0.0) for seed in (1, 2, 3)]
+
+    def models() -> list[Variant]:
+        return [made("factor_vae", 2 + each.seed, each.seed) for each in plans]
+
+    def go(trained: list[Variant], *observers: Any, path: Any = None) -> list[Outcome]:
+        checkpoint = None if path is None else Checkpoint(path, {"data": "d"})
+        return train_together(trained, rows(), rows(40, seed=9), plans, as_is, observers, checkpoint, kind=EAGER)
+
+    whole, resumed = models(), models()
+    expected = go(whole)
+    assert all(outcome.interrupted for outcome in go(models(), interrupt_at(epoch), path=tmp_path / "c"))
+    outcomes = go(resumed, path=tmp_path / "c")
+    for one, other, mine, theirs in zip(whole, resumed, expected, outcomes, strict=True):
+        for name, value in one.state_dict().items():
+            assert torch.equal(value, other.state_dict()[name]), name
+        assert mine.state.tensors.keys() == theirs.state.tensors.keys()
+        assert all(torch.equal(value, theirs.state.tensors[name]) for name, value in mine.state.tensors.items())
+        assert mine.best_epoch == theirs.best_epoch
+
+
+@pytest.mark.parametrize("name", variants.names())
+@pytest.mark.parametrize("seeds", [(1,), (1, 2)])
+def test_the_graph_that_is_compiled_is_the_reference_step(
+    name: str, seeds: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Alone and several in one; run as it stands, since a compiler takes its time."""
+    monkeypatch.setattr(torch, "compile", lambda graph, **_: graph)
+    plans = [plan(seed) for seed in seeds]
+    together_and_alone(lambda: [made(name, seed=each.seed) for each in plans], plans, Kind(compiled=True))
+
+
+@pytest.mark.skipif(not can_compile(torch.device("cpu")), reason="no compiler here: steps are eager")
+@pytest.mark.parametrize(("name", "seeds"), [("vae", (1, 2)), ("factor_vae", (1,))])
+@pytest.mark.slow
+def test_a_compiled_step_takes_the_reference_step(name: str, seeds: tuple[int, ...]) -> None:
+    plans = [plan(seed) for seed in seeds]
+    together_and_alone(lambda: [made(name, seed=each.seed) for each in plans], plans, Kind(compiled=True))
+
+
+def test_a_hopeless_model_ends_training_alone_only() -> None:
+    outcomes = train_together([made(Hopeless)], rows(), None, [plan()], as_is, kind=EAGER)
+    assert outcomes[0].failure is not None and "epoch 4" in str(outcomes[0].failure)
+
+
+def test_a_step_draws_the_numbers_that_the_reference_draws() -> None:
+    """What is drawn before a step is what it would have drawn itself, to the last bit."""
+    x: Tensor = rows(16)
+    for name in variants.names():
+        variant = made(name)
+        members = Members([variant])
+        requests = members.requests(lambda model, x, noise: model.terms(x, noise), x)
+        given = members.drawn(requests, [Randomness(3, "n")])
+        own = Randomness(3, "n")
+        asked = [getattr(own, request.kind)(*request.shape) for request in requests[0]]
+        assert all(torch.equal(mine, theirs) for mine, theirs in zip(given, asked, strict=True))
