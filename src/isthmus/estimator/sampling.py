@@ -6,7 +6,6 @@ from hashlib import sha256
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import torch
 from torch import Tensor
 
@@ -14,7 +13,7 @@ from .. import domains
 from ..core.errors import DataError
 from ..core.randomness import Randomness
 from ..domains.base import Domain, Rows, Survey
-from ..files.streaming import Slice, Stream, rows_taken
+from ..files.streaming import Slice, Stream, rows_joined, rows_taken
 from .checking import fitted_domain
 from .fitting import FEWEST_VALIDATION_ROWS
 from .inference import as_input
@@ -28,6 +27,8 @@ MOST_BYTES = 64 * 2**20
 MOST_HELD_OUT = 50_000
 MOST_PRIOR_ROWS = 100_000
 MOST_SEARCH_ROWS = 50_000
+# What slices give to the sample is joined after so many of them.
+MOST_PARTS = 64
 
 
 @dataclass(frozen=True)
@@ -77,12 +78,14 @@ def sampled(stream: Stream, shared: SharedOptions, seed: int, checked: Callable[
         start, end = np.searchsorted(numbers, (part.first, part.first + len(part.rows)))
         if start < end:
             parts.append(rows_taken(part.rows, numbers[start:end] - part.first))
+        if len(parts) == MOST_PARTS:
+            parts = [rows_joined(parts)]
     assert survey is not None
-    rows = checked(_joined(parts))
+    rows = checked(rows_joined(parts))
     if count == stream.rows:
         domain, fitted = fitted_domain(rows, shared), rows
     else:
-        fitted = _joined([rows, survey.witnesses()])
+        fitted = rows_joined([rows, survey.witnesses()])
         try:
             domain = survey.refined(fitted_domain(fitted, shared))
         except DataError as failure:
@@ -119,7 +122,3 @@ def _look(survey: Survey, part: Slice) -> None:
         survey.add(rows, part.row)
     except DataError as failure:
         raise DataError(f"{part.place}: {failure}") from None
-
-
-def _joined(parts: list[Rows]) -> Rows:
-    return pa.concat_tables(parts) if isinstance(parts[0], pa.Table) else np.concatenate(parts)

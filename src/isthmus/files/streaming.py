@@ -243,3 +243,10 @@ def _slice_rows(whole: Stream) -> int:
 def rows_taken(rows: Any, places: np.ndarray) -> Any:
     """A copy of the rows at these places of a slice, which keeps nothing else of it in memory."""
     return rows.take(pa.array(places)) if isinstance(rows, pa.Table) else rows[places]
+
+
+def rows_joined(parts: Sequence[Any]) -> Any:
+    """Parts of a stream's rows as one, in one piece: of many small pieces the bookkeeping would outweigh the cells."""
+    if not isinstance(parts[0], pa.Table):
+        return np.concatenate(parts)
+    return pa.concat_tables(parts).unify_dictionaries().combine_chunks()
