@@ -13,7 +13,7 @@ from isthmus.parts.likelihood import Likelihood
 from isthmus.parts.networks import Decoder, Encoder, Perceptron, built
 from isthmus.training.members import Members
 from isthmus.training.step import Draw
-from isthmus.training.validation import validate
+from isthmus.training.validation import Validation
 from isthmus.variants.base import Variant
 from isthmus.variants.vae import VAE, VAEOptions
 
@@ -68,7 +68,7 @@ def as_is(x: Tensor, randomness: Randomness) -> Tensor:
 
 def validated(variant: Variant, x: Tensor, draw: Draw, seed: int) -> dict[str, float]:
     """The means of the terms on rows that are held out."""
-    return validate(Members([variant]), x, draw, [seed])[0]
+    return Validation(x, draw).means(Members([variant]), [seed])[0]
 
 
 class Fragile(VAE):

@@ -31,7 +31,7 @@ from isthmus.training.loop import train
 from isthmus.training.members import Members
 from isthmus.training.run import Plan
 from isthmus.training.step import players_of
-from isthmus.training.validation import validate
+from isthmus.training.validation import Validation
 from isthmus.variants.base import Variant
 
 LATENT_DIM = 3
@@ -227,9 +227,9 @@ def check_every_option_changes_the_loss(kind: type[Variant], data: Toy) -> None:
 
 def check_training_lowers_the_loss(kind: type[Variant], data: Toy) -> None:
     model = build(kind, data)
-    (before,) = validate(Members([model]), data.x, data.draw, [5])
+    (before,) = Validation(data.x, data.draw).means(Members([model]), [5])
     outcome = train(model, data.x, None, Plan(30, 32, 5e-3, seed=3), data.draw)
-    (after,) = validate(Members([model]), data.x, data.draw, [5])
+    (after,) = Validation(data.x, data.draw).means(Members([model]), [5])
     assert len(outcome.history) == 30
     # Learning the columns' means and scales alone gives more than a tenth of a nat per feature.
     features = data.x[0].numel()

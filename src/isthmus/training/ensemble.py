@@ -16,7 +16,11 @@ from .optimiser import PER_MEMBER
 from .run import EpochRecord, Run
 from .state import TrainingState, nested
 from .step import Draw, Kind, Step, best_kind
-from .validation import validate, with_losses
+from .validation import Validation, with_losses
+
+# The share of members still going on at which they are put together anew.
+WORTH_MAKING_ANEW = 1 / 2
+WORTH_COMPILING_ANEW = 1 / 4
 
 
 @dataclass
@@ -31,14 +35,15 @@ class Kept:
 class Ensemble:
     """Runs that go on together, epoch by epoch, and what they train on.
 
-    A run that has ended stays among the members, unheard, until no more than half of them go on; then those that do
-    are put together anew. So a step is made anew few times, however many end.
+    A run that has ended stays among the members, unheard, until few of them go on; then those that do are put together
+    anew. So a step is made anew few times, however many end.
     """
 
     def __init__(
         self, runs: list[Run], batches: Batches, validation: Tensor | None, draw: Draw, kind: Kind | None = None
     ):
-        self.runs, self.batches, self.validation, self.draw, self.kind = runs, batches, validation, draw, kind
+        self.runs, self.batches, self.draw, self.kind = runs, batches, draw, kind
+        self.validation = None if validation is None else Validation(validation, draw)
         self.batch_size = batches.size(runs[0].plan.batch_size)
         self.steps = batches.steps(self.batch_size)
         self._gather(runs)
@@ -64,8 +69,9 @@ class Ensemble:
 
     @property
     def can_shrink(self) -> bool:
-        """Whether half of the members have ended."""
-        return 0 < 2 * len(self.active) <= len(self.standing)
+        """Whether so many members have ended that a step of the others is worth making anew."""
+        share = WORTH_COMPILING_ANEW if self.step.kind.compiled else WORTH_MAKING_ANEW
+        return 0 < len(self.active) <= share * len(self.standing)
 
     def shrink(self) -> None:
         """Leave out the runs that have ended."""
@@ -150,7 +156,7 @@ class Ensemble:
     def _validate(self) -> list[dict[str, float]] | None:
         if self.validation is None:
             return None
-        return validate(self.members, self.validation, self.draw, [run.plan.seed for run in self.standing])
+        return self.validation.means(self.members, [run.plan.seed for run in self.standing])
 
     # Going back, and going on elsewhere.
 

@@ -24,12 +24,12 @@ from .optimiser import Optimiser
 Draw = Callable[[Tensor, Randomness], Tensor]
 TermsOf = Callable[[Variant, Tensor, Randomness], Terms]
 
-# Compiling takes some ten seconds, and saves about this share of a step. A step takes about as long as its
-# multiplications, and no less than its operations take to be started.
-COMPILING_SECONDS = 12.0
+# Compiling takes this long, and saves about this share of a step. A step takes each model about as long as its
+# multiplications and its other operations on each number; on a GPU many fit in the time of one.
+COMPILING_SECONDS = 15.0
 SAVED_SHARE = 0.3
 MULTIPLICATIONS_PER_SECOND = 1e11
-LEAST_STEP_SECONDS = 1e-3
+OTHER_SECONDS = 1e-3
 GPU_STEP_SECONDS = 2e-4
 # Sums in another order differ in the last digits; what differs by more was computed otherwise.
 ROUNDING = 1e-3
@@ -252,7 +252,7 @@ def best_kind(members: Members, steps: int, batch: int) -> Kind:
     """
     on_gpu = members.device.type == "cuda"
     numbers = sum(parameter.numel() for parameter in members.template.own_parameters())
-    seconds = GPU_STEP_SECONDS if on_gpu else max(LEAST_STEP_SECONDS, len(members) * product_seconds(batch, numbers))
+    seconds = GPU_STEP_SECONDS if on_gpu else len(members) * (OTHER_SECONDS + product_seconds(batch, numbers))
     worth = SAVED_SHARE * seconds * steps > COMPILING_SECONDS
     return Kind(compiled=worth and can_compile(members.device), captured=on_gpu)
 

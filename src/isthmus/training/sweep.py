@@ -9,7 +9,7 @@ from .batches import Batches
 from .loop import train_together
 from .members import can_stand_together
 from .run import Observer, Outcome, Plan
-from .step import LEAST_STEP_SECONDS, Draw, product_seconds
+from .step import OTHER_SECONDS, Draw, product_seconds
 
 # Weights of all members of one step. With moments and gradients they take 4 GiB.
 MOST_NUMBERS = 2**28
@@ -67,7 +67,7 @@ def gains_from_company(variant: Variant, plan: Plan) -> bool:
         return True
     if any(isinstance(layer, nn.Conv2d | nn.ConvTranspose2d) for layer in variant.modules()):
         return False
-    return product_seconds(plan.batch_size, _numbers(variant)) < LEAST_STEP_SECONDS
+    return product_seconds(plan.batch_size, _numbers(variant)) < OTHER_SECONDS
 
 
 def _alike(one: Plan, other: Plan) -> bool:
