@@ -5,6 +5,7 @@
 #   make test                 every test                    make test-fast   all but the slow ones, under a minute
 #   make lint                 ruff and pyright              make docs        the generated pages, and every link
 #   make bench DATA=DIR       the benchmarks; DIR holds mnist.npz (benchmarks/README.md says where it comes from)
+#   make bench-peers          environments for the libraries that benchmarks/speed.py measures beside isthmus
 #
 # PIP_OPTIONS goes to pip, as in  make demo PIP_OPTIONS="--extra-index-url https://download.pytorch.org/whl/cpu"
 
@@ -14,12 +15,15 @@ PIP_OPTIONS ?=
 WORKERS ?= 2
 DEMO ?= out/demo
 
+# One environment each, so that no library's requirements bend another's.
+PEERS ?= pythae keras jax
+
 BIN := .venv/bin
 INSTALLED := .venv/installed
 # Two processes with one thread each are faster than one with two on networks this small.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS)
 
-.PHONY: demo test test-fast lint format docs bench venv clean
+.PHONY: demo test test-fast lint format docs bench bench-peers venv clean
 .DEFAULT_GOAL := demo
 
 demo: $(INSTALLED)
@@ -48,6 +52,17 @@ docs: $(INSTALLED)
 bench: $(INSTALLED)
 	@test -n "$(DATA)" || { echo "make bench DATA=DIR: name the folder that holds mnist.npz (see benchmarks/README.md)"; exit 2; }
 	$(BIN)/python benchmarks/mnist_elbo.py --data "$(DATA)"
+	$(BIN)/python benchmarks/speed.py --data "$(DATA)"
+	$(BIN)/python benchmarks/inference.py
+	$(BIN)/python benchmarks/growth.py
+
+bench-peers: $(PEERS:%=.bench/%/installed)
+
+.bench/%/installed: benchmarks/peers/requirements/%.txt
+	@test -n "$(PYTHON)" || { echo "the peers need Python 3.11 or newer; name one with make PYTHON=/path/to/python"; exit 2; }
+	$(PYTHON) -m venv .bench/$*
+	.bench/$*/bin/python -m pip install --quiet $(PIP_OPTIONS) --requirement $<
+	@touch $@
 
 venv: $(INSTALLED)
 
@@ -59,4 +74,4 @@ $(INSTALLED): pyproject.toml requirements/development.txt
 	@touch $(INSTALLED)
 
 clean:
-	rm -rf .venv out build dist .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .bench out build dist .pytest_cache .ruff_cache .hypothesis

@@ -1,7 +1,5 @@
 """Trains contenders: those of one variant together, in as few steps as suits the device."""
 
-import math
-
 from ..estimator.together import fit_together, gain_from_company
 from . import contenders
 from .contenders import Autoencoding, Contender, PrincipalComponents
@@ -16,13 +14,13 @@ def trainings(tasks: list[Task], data: Data, workers: int) -> list[list[Task]]:
     is a part of its own.
     """
     trained = [task for task in tasks if task.variant != contenders.PCA_NAME]
-    variants = list(dict.fromkeys(task.variant for task in trained))
+    variants = dict.fromkeys(task.variant for task in trained)
     parts: list[list[Task]] = []
     for variant in variants:
         own = sorted((task for task in trained if task.variant == variant), key=lambda task: -task.latent_dim)
         if gain_from_company(_contender(own[0], data).estimator, data.domain, len(data.train)):
-            share = math.ceil(workers / len(variants))
-            parts += [own[first::share] for first in range(min(share, len(own)))]
+            # Each variant on every worker: variants differ in how long they train, and no worker should wait.
+            parts += [own[first::workers] for first in range(min(workers, len(own)))]
         else:
             parts += [[task] for task in own]
     parts.sort(key=lambda part: -sum(task.latent_dim for task in part))

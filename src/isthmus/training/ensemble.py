@@ -15,11 +15,10 @@ from .members import Members
 from .optimiser import PER_MEMBER
 from .run import EpochRecord, Run
 from .state import TrainingState, nested
-from .step import Draw, Kind, Step, best_kind
+from .step import EAGER, Draw, Kind, Step, best_kind
 from .validation import Validation, with_losses
 
-# The share of members still going on at which they are put together anew.
-WORTH_MAKING_ANEW = 1 / 2
+# The share of members still going on at which a compiled or captured step is made anew for them.
 WORTH_COMPILING_ANEW = 1 / 4
 
 
@@ -35,8 +34,8 @@ class Kept:
 class Ensemble:
     """Runs that go on together, epoch by epoch, and what they train on.
 
-    A run that has ended stays among the members, unheard, until few of them go on; then those that do are put together
-    anew. So a step is made anew few times, however many end.
+    Where making a step takes long, a run that has ended stays among the members, unheard, until few of them go on; then
+    those that do are put together anew.
     """
 
     def __init__(
@@ -70,8 +69,8 @@ class Ensemble:
     @property
     def can_shrink(self) -> bool:
         """Whether so many members have ended that a step of the others is worth making anew."""
-        share = WORTH_COMPILING_ANEW if self.step.kind.compiled else WORTH_MAKING_ANEW
-        return 0 < len(self.active) <= share * len(self.standing)
+        going, all_ = len(self.active), len(self.standing)
+        return 0 < going < all_ and (self.step.kind == EAGER or going <= WORTH_COMPILING_ANEW * all_)
 
     def shrink(self) -> None:
         """Leave out the runs that have ended."""

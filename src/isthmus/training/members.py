@@ -18,6 +18,7 @@ from ..core.options import Options
 from ..core.randomness import Randomness
 from ..variants.base import Variant
 from .noise import GivenRandomness, NotedRandomness, Request, padded
+from .stacked_linear import make_stackable
 
 Loss = Callable[[Variant, Tensor, Randomness], dict[str, Tensor]]
 
@@ -123,6 +124,8 @@ class Members:
         self.device = next(largest.parameters()).device
         self.single = len(variants) == 1
         self.template = largest if self.single else deepcopy(largest)
+        if not self.single:
+            make_stackable(self.template)
         self.template.train()
         self.loss_of = _LossOf(self.template)
         self.weights = {} if self.single else self._weights()

@@ -1,0 +1,128 @@
+"""The benchmarks' own arithmetic, and that the program which trains isthmus gives the answer that is read."""
+
+import json
+from argparse import Namespace
+
+import numpy as np
+import pytest
+
+from contenders import CONTENDERS, NEEDED, Contender, SkippedError, answer_in, run
+from rounds import Rounds, Spread, steady_rate, turns
+from speed import goal_table, measured, rate_table, whole_batches, write_pixels
+from tables import shown, table
+
+ANSWER = {
+    "rows_per_second": [10.0, 300.0, 100.0, 200.0],
+    "epoch_seconds": [3.0, 0.1, 0.3, 0.2],
+    "negative_elbo": [100.0],
+    "seconds_to_goal": None,
+    "peak_memory": 10**8,
+    "versions": {"torch": "2"},
+}
+
+
+def test_a_spread_is_the_median_and_the_ends():
+    assert Spread.of([3.0, 1.0, 2.0, 10.0]) == Spread(2.5, 1.0, 10.0)
+
+
+def test_a_ratio_is_taken_within_a_round():
+    """The machine is twice as fast in the second round: the ratio of the two contenders stays what it is."""
+    rounds = Rounds[float]()
+    for number, pace in enumerate([1.0, 2.0, 0.5]):
+        rounds.note("ours", number, 30.0 * pace)
+        rounds.note("theirs", number, 10.0 * pace)
+    assert rounds.ratios("ours", "theirs", float) == Spread(3.0, 3.0, 3.0)
+
+
+def test_a_round_that_one_contender_lacks_gives_no_ratio():
+    rounds = Rounds[float]()
+    rounds.note("ours", 0, 30.0)
+    rounds.note("ours", 1, 90.0)
+    rounds.note("theirs", 1, 30.0)
+    assert rounds.ratios("ours", "theirs", float) == Spread(3.0, 3.0, 3.0)
+    assert rounds.ratios("ours", "absent", float) is None
+
+
+def test_the_first_epoch_is_no_steady_one():
+    assert steady_rate(ANSWER["rows_per_second"]) == 200.0
+    assert steady_rate([10.0]) == 10.0
+
+
+def test_each_round_starts_with_another_contender():
+    order = list(turns(["a", "b", "c"], 3))
+    assert [name for number, name in order if number == 1] == ["b", "c", "a"]
+    assert sorted(name for number, name in order if number == 2) == ["a", "b", "c"]
+
+
+def test_the_answer_is_the_last_line():
+    assert answer_in("a warning\n" + json.dumps(ANSWER) + "\n") == ANSWER
+
+
+@pytest.mark.parametrize("output", ["", "no JSON", "[1]", json.dumps({"rows_per_second": []})])
+def test_a_program_without_an_answer_is_skipped_with_a_word(output):
+    with pytest.raises(SkippedError, match=r"JSON|lacks"):
+        answer_in(output)
+
+
+def given(tmp_path, **changed):
+    settings = {"environments": tmp_path, "threads": 1, "device": "cpu", "calm": 1.0, "batch": 128, "repeats": 2}
+    return Namespace(**(settings | {"goal": 95.0, "goal_repeats": 1} | changed))
+
+
+def test_a_peer_without_an_environment_is_skipped_with_a_word(tmp_path, capsys):
+    rounds, left = measured([Contender("jax", "jax_scan.py", "jax")], 2, [], given(tmp_path))
+    assert not rounds.results
+    assert not left
+    printed = capsys.readouterr().out
+    assert printed.startswith("jax is skipped: no environment")
+    assert printed.count("skipped") == 1  # once, not in every round
+
+
+def test_a_program_that_fails_is_skipped_with_its_last_word(tmp_path):
+    plain = next(contender for contender in CONTENDERS if contender.name == "plain")
+    with pytest.raises(SkippedError, match="required: --pixels"):
+        run(plain, [], tmp_path, 1, "cpu")
+
+
+def test_tables_show_ratios_and_who_never_reached_the_goal(tmp_path):
+    rounds = Rounds[dict]()
+    rounds.note("isthmus", 0, ANSWER | {"others": 0.0, "program_seconds": 5.0, "seconds_to_goal": 2.0})
+    rounds.note("jax", 0, ANSWER | {"others": 0.0, "program_seconds": 5.0, "rows_per_second": [1.0, 50.0]})
+    assert "| 50 | 2,560,000 | 4.00× |" in rate_table(rounds, "dense", given(tmp_path))
+    assert "| jax | not in" in goal_table(rounds, "dense", given(tmp_path))
+
+
+def test_a_table_is_markdown():
+    lines = table("Title", ["a", "b"], [["1", "2"]]).splitlines()
+    assert lines == ["", "Title", "", "| a | b |", "| --- | --- |", "| 1 | 2 |"]
+    assert shown(Spread(2.0, 1.0, 3.0), "{:.0f}") == "2 (1 … 3)"
+    assert shown(Spread(2.0, 2.0, 2.0), "{:.0f}") == "2"
+    assert shown(None, "{:.0f}") == "–"
+
+
+def test_only_whole_batches_are_trained_on():
+    assert whole_batches(60_000, 128) == 59_904
+    assert whole_batches(100, 128) == 128
+
+
+def test_pixels_are_cut_at_one_half(tmp_path):
+    grey = np.array([0, 127, 128, 255], dtype=np.uint8).reshape(1, 2, 2)
+    np.savez(tmp_path / "mnist.npz", x_train=np.repeat(grey, 5, axis=0), x_test=grey)
+    write_pixels(tmp_path, tmp_path / "pixels.npz", 3)
+    with np.load(tmp_path / "pixels.npz") as arrays:
+        assert arrays["train"].tolist() == [[0, 0, 1, 1]] * 3
+        assert arrays["test"].tolist() == [[0, 0, 1, 1]]
+
+
+@pytest.mark.parametrize("goal", [[], pytest.param(["--goal", "1000"], marks=pytest.mark.slow)])
+def test_the_program_that_trains_isthmus_gives_an_answer(tmp_path, goal):
+    generator = np.random.default_rng(0)
+    pixels = {name: generator.integers(0, 2, (512, 784), dtype=np.uint8) for name in ("train", "test")}
+    np.savez(tmp_path / "pixels.npz", **pixels)
+    isthmus = next(contender for contender in CONTENDERS if contender.name == "isthmus")
+    answer = run(isthmus, ["--pixels", str(tmp_path / "pixels.npz"), "--epochs", "1", *goal], tmp_path, 1, "cpu")
+    assert set(answer) >= NEEDED
+    assert len(answer["rows_per_second"]) == len(answer["epoch_seconds"]) == len(answer["negative_elbo"]) == 1
+    assert 300 < answer["negative_elbo"][0] < 700  # 784 fair coins: 543 nats
+    assert (answer["seconds_to_goal"] is not None) == bool(goal)
+    assert answer["peak_memory"] > 10**8
