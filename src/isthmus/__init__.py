@@ -1,7 +1,8 @@
 """Isthmus: autoencoders, plain and variational, for anyone's unlabelled data.
 
 `isthmus.VAE`, `isthmus.Autoencoder` and the other models are scikit-learn estimators; `isthmus.compare` trains and
-measures several and says which to use; `isthmus.load` reads a saved model. Names are imported when they are first used.
+measures several and says which to use; `isthmus.load` reads a saved model; `isthmus.stream` leaves rows in their files.
+Names are imported when they are first used.
 """
 
 from importlib import import_module
@@ -13,6 +14,7 @@ _HOMES = {
     "load": "saving",
     "compare": "comparison",
     "Comparison": "comparison",
+    "stream": "files.streaming",
     "errors": "core.errors",
 }
 

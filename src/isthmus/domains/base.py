@@ -22,6 +22,27 @@ class NetworkOptions:
     activation: str = "relu"
 
 
+class Survey(ABC):
+    """What a schema must know of all rows, learned from one pass over them, a few at a time.
+
+    A schema is fitted to a sample and to the witnesses: rows that are extreme or unlike the others in some column, few
+    in number. With them the ranges of numbers, and whether cells are ever missing or ever whole, are those of all rows.
+    """
+
+    @abstractmethod
+    def add(self, rows: Rows, first: int) -> None:
+        """Look at some rows; `first` is the number of the first of them, for messages. Raises DataError for cells that
+        cannot be modelled."""
+
+    @abstractmethod
+    def witnesses(self) -> Rows:
+        """The rows to fit beside the sample; only after some were added."""
+
+    def refined(self, domain: "Domain") -> "Domain":
+        """The domain that was fitted to the sample and the witnesses, with what was counted over all rows."""
+        return domain
+
+
 class Domain(ABC):
     """Rows of one kind. `fit` learns a schema from them; the schema is plain JSON and all there is to save.
 
@@ -41,6 +62,11 @@ class Domain(ABC):
     @abstractmethod
     def fit(cls, rows: Rows, likelihood: str = "auto", strict: bool = True) -> "Domain":
         """Learn the schema. `strict` refuses columns from which nothing can be learned, by name."""
+
+    @classmethod
+    @abstractmethod
+    def survey(cls) -> Survey:
+        """A survey of rows of this kind that are too many to be fitted at once."""
 
     @classmethod
     @abstractmethod

@@ -15,7 +15,7 @@ from ..core.randomness import Randomness
 from ..parts.distributions import Bernoulli, BetaBinomial, DiscretisedLogistic, Distribution, Gaussian
 from ..parts.likelihood import Likelihood
 from ..parts.networks import ConvolutionalDecoder, ConvolutionalEncoder, Decoder, Encoder, Perceptron
-from .base import Domain, NetworkOptions, Rows
+from .base import Domain, NetworkOptions, Rows, Survey
 
 # Up to this many values an image goes through dense layers; above, through convolutions.
 MOST_DENSE_VALUES = 1024
@@ -78,6 +78,10 @@ class Image(Domain):
                 f"{low:g} … {high:g}: take 'discretised_logistic'"
             )
         return cls(images.shape[1:], images.dtype.name, low, high, family)
+
+    @classmethod
+    def survey(cls) -> "ImageSurvey":
+        return ImageSurvey()
 
     @classmethod
     def from_schema(cls, schema: dict[str, Any]) -> "Image":
@@ -273,6 +277,29 @@ def _checked(images: np.ndarray) -> np.ndarray:
 
 def _size(shape: tuple[int, ...]) -> str:
     return "×".join(str(size) for size in shape)
+
+
+class ImageSurvey(Survey):
+    """The darkest image and the brightest, and one that holds a shade between, if there is any."""
+
+    def __init__(self) -> None:
+        self.extremes: np.ndarray | None = None  # (2, …): the darkest and the brightest
+        self.shaded: np.ndarray | None = None  # (1, …)
+
+    def add(self, rows: Rows, first: int) -> None:
+        images = _checked(np.asarray(rows))
+        if self.extremes is not None:
+            images = np.concatenate([self.extremes, images])
+        pixels = images.reshape(len(images), -1)
+        lows, highs = pixels.min(1), pixels.max(1)
+        self.extremes = images[[lows.argmin(), highs.argmax()]]
+        if self.shaded is None:
+            between = np.any((pixels != lows.min()) & (pixels != highs.max()), axis=1)
+            # A shade stays between when the ends move apart.
+            self.shaded = images[[between.argmax()]] if between.any() else None
+
+    def witnesses(self) -> np.ndarray:
+        return np.concatenate([images for images in (self.extremes, self.shaded) if images is not None])
 
 
 class Intensities(nn.Module):

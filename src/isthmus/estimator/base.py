@@ -18,14 +18,17 @@ from ..core.errors import OptionError
 from ..core.options import Options
 from ..core.randomness import Randomness, seed_from
 from ..domains.base import Domain, Rows
+from ..files.streaming import Stream
 from ..training.run import Observer
 from ..training.state import TrainingState
+from ..training.streaming import StreamedBatches
 from ..variants.base import Variant
 from .checking import check_fits_domain, check_latent_dim, checked_codes, checked_rows, fitted_domain
 from .conditions import conditions_of, drawn_until_met
 from .fitting import Fitting, Trained, split
 from .inference import BATCH, SCORING_BATCH, as_input, chosen_device, in_batches
 from .options import SharedOptions
+from .sampling import MOST_PRIOR_ROWS, MOST_SEARCH_ROWS, sampled
 from .size_search import search
 
 # The threshold between inliers and outliers is a quantile of at most this many fitted rows' scores.
@@ -61,13 +64,15 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin,
     def fit(
         self, X: Rows, y: Any = None, *, checkpoint: str | Path | None = None, observers: tuple[Observer, ...] = ()
     ) -> "Estimator":
-        """Learn from rows: a DataFrame, a 2-D array, or images n×h×w[×c].
+        """Learn from rows: a DataFrame, a 2-D array, images n×h×w[×c], or what `isthmus.stream` gives of files.
 
         With `checkpoint`, training saves itself to that file and goes on from it if it exists. Observers are called
         with each epoch's record and the plan.
         Raises OptionError, DataError or DivergenceError, each in one line.
         """
         shared, own = self._options()
+        if isinstance(X, Stream):
+            return self._fit_stream(X, shared, own, checkpoint, observers)
         rows = checked_rows(self, X, reset=True)
         domain = fitted_domain(rows, shared)
         return self.fit_tensors(domain, domain.tensors(rows), shared, own, checkpoint, observers)
@@ -300,6 +305,36 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin,
         rows = checked_rows(self, X, reset=False)
         check_fits_domain(rows, self.domain_)
         return self.domain_.tensors(rows)
+
+    def _fit_stream(
+        self,
+        stream: Stream,
+        shared: SharedOptions,
+        own: Options,
+        checkpoint: str | Path | None,
+        observers: tuple[Observer, ...],
+    ) -> "Estimator":
+        """`fit` to rows that stay in their files; only a sample of them is held in memory."""
+        if shared.latent_dim == "auto" and checkpoint is not None:
+            raise OptionError("latent_dim='auto' trains several models and keeps no checkpoint; give a number")
+        self._seed, self._device, self._state = seed_from(self.random_state), chosen_device(shared.device), None
+        sample = sampled(stream, shared, self._seed, lambda rows: checked_rows(self, rows, reset=True))
+        self.domain_ = sample.domain
+        fitting = self._fitting(shared, own)
+        latent_dim, trained, rows = shared.latent_dim, None, 0
+        vars(self).pop("size_search_", None)  # from an earlier fit
+        if latent_dim == "auto":
+            learned = sample.learned[:MOST_SEARCH_ROWS]
+            trained, self.size_search_ = search(fitting, learned, sample.validation, observers)
+            latent_dim, rows = trained.model.latent_dim, len(learned)
+        if trained is None or not trained.outcome.interrupted:
+            held_out, digest = sample.numbers[: sample.held_out], sample.digest(stream)
+            with StreamedBatches(stream, sample.tensors, held_out, self._device, digest) as batches:
+                trained = fitting.train(latent_dim, batches, sample.validation, observers, checkpoint)
+                rows = batches.rows
+        self.keep(trained, shared, sample.learned[:MOST_PRIOR_ROWS], sample.x)
+        self.training_["rows"] = rows
+        return self
 
     def _start_stream(self, rows: Rows, shared: SharedOptions, own: Options) -> None:
         """An untrained model, with the schema of the first rows of a stream."""

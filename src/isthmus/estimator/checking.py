@@ -11,6 +11,7 @@ from torch import Tensor
 from .. import domains
 from ..core.errors import DataError, OptionError
 from ..domains.base import Domain, Rows
+from ..files.streaming import Stream
 from ..variants.base import Variant
 from .options import SharedOptions
 
@@ -20,6 +21,11 @@ def checked_rows(estimator: Any, X: Rows, reset: bool) -> Rows:
 
     Raises DataError naming the place: no rows, a cell that is not a finite number, other columns than were fitted.
     """
+    if isinstance(X, Stream):
+        raise DataError(
+            f"{X.name}: only fit() takes a stream whole; take its rows a few at a time, as in "
+            "[model.transform(rows) for rows in stream]"
+        )
     if isinstance(X, np.ndarray) and X.ndim in (3, 4):
         return _checked_images(estimator, X, reset)
     if not isinstance(X, np.ndarray) and domains.find("table").accepts(X):

@@ -23,6 +23,7 @@ from ..training.progress import Progress
 from ..training.run import Observer, Outcome, Plan
 from ..training.state import TrainingState
 from ..training.step import can_compile
+from ..training.streaming import StreamedBatches
 from ..training.sweep import gains_from_company, sweep
 from ..variants.base import Variant
 from .checking import check_latent_dim
@@ -34,6 +35,8 @@ FEWEST_VALIDATION_ROWS = 8
 # With epochs="auto", training takes about this many steps, within the bounds on passes.
 AIMED_STEPS = 4_000
 AUTO_EPOCHS = (20, 1000)
+# Of more rows than 20 passes could take in this many steps, fewer passes are made.
+MOST_AUTO_STEPS = 200_000
 
 
 @dataclass(frozen=True)
@@ -66,17 +69,18 @@ class Fitting:
     def train(
         self,
         latent_dim: int,
-        x: Tensor,
+        x: Tensor | StreamedBatches,
         validation: Tensor | None,
         observers: tuple[Observer, ...] = (),
         checkpoint: str | Path | None = None,
     ) -> Trained:
         """A new model of this size, trained on rows `x` and stopped by the validation rows."""
-        check_latent_dim(latent_dim, self.variant, len(x))
+        rows = x.rows if isinstance(x, StreamedBatches) else len(x)
+        check_latent_dim(latent_dim, self.variant, rows)
         model = self.build(latent_dim)
         saved = None if checkpoint is None else Checkpoint(checkpoint, self.fingerprint(x, latent_dim))
         with _progress(self.shared.verbose, f"{latent_dim} latent units") as shown:
-            outcome = self._run(model, x, validation, self.plan(len(x)), (*observers, *shown), saved)
+            outcome = self._run(model, x, validation, self.plan(rows), (*observers, *shown), saved)
         return Trained(model, outcome)
 
     def train_sizes(
@@ -115,6 +119,7 @@ class Fitting:
         if epochs == "auto":
             low, high = AUTO_EPOCHS
             steps_per_epoch = max(1.0, rows / shared.batch_size)
+            low = min(low, max(1, math.ceil(MOST_AUTO_STEPS / steps_per_epoch)))
             epochs = min(high, max(low, math.ceil(AIMED_STEPS / steps_per_epoch)))
         return Plan(
             epochs,
@@ -127,20 +132,22 @@ class Fitting:
             compiled=None if shared.compiled == "auto" else shared.compiled,
         )
 
-    def fingerprint(self, x: Tensor, latent_dim: int) -> dict[str, Any]:
+    def fingerprint(self, x: Tensor | StreamedBatches, latent_dim: int) -> dict[str, Any]:
         """What a checkpoint must agree on to be gone on from."""
         shared = self.shared.model_dump(exclude={"verbose", "device", "random_state", "latent_dim"})
         return {
             "model": self.variant.__name__,
             "options": _json_like({"latent_dim": latent_dim, **shared, **self.own.model_dump()}),
-            "data": sha256(np.ascontiguousarray(x.numpy()).tobytes()).hexdigest(),
+            "data": x.digest
+            if isinstance(x, StreamedBatches)
+            else sha256(np.ascontiguousarray(x.numpy()).tobytes()).hexdigest(),
             "seed": self.seed,
         }
 
     def _run(
         self,
         model: Variant,
-        x: Tensor,
+        x: Tensor | StreamedBatches,
         validation: Tensor | None,
         plan: Plan,
         observers: tuple[Observer, ...] = (),
@@ -150,10 +157,12 @@ class Fitting:
         resident, held_out = self._resident(x, validation)
         return train(model, resident, held_out, plan, self.domain.draw, observers, checkpoint, start)
 
-    def _resident(self, x: Tensor, validation: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """Rows as models take them, on the device."""
+    def _resident(
+        self, x: Tensor | StreamedBatches, validation: Tensor | None
+    ) -> tuple[Tensor | StreamedBatches, Tensor | None]:
+        """Rows as models take them, on the device; streamed ones come there batch by batch."""
         held_out = None if validation is None else as_input(validation).to(self.device)
-        return as_input(x).to(self.device), held_out
+        return x if isinstance(x, StreamedBatches) else as_input(x).to(self.device), held_out
 
 
 def split(x: Tensor, share: float, seed: int) -> tuple[Tensor, Tensor | None]:

@@ -30,6 +30,12 @@ class Header:
 
     shape: tuple[int, ...]
     dtype: np.dtype
+    by_columns: bool = False  # Fortran's order, in which no row lies together
+    start: int = 0  # the byte at which values begin
+
+    @property
+    def rows(self) -> int:
+        return self.shape[0] if self.shape else 0
 
     @property
     def bytes(self) -> int:
@@ -44,9 +50,35 @@ def read_npy(path: Path) -> np.ndarray:
     with damage_named(path, "a NumPy array"), path.open("rb") as stream:
         header = _header(stream)
         _check_rows(header, shown(path))
+        check_bytes(path, header.bytes)
         stream.seek(0)
         array = _load(stream, shown(path), path.stat().st_size)
-    return _native(array)
+    return native(array)
+
+
+def read_npy_folder(folder: Path, files: list[Path]) -> np.ndarray:
+    """The arrays of .npy files as rows, one after another."""
+    described = [npy_header(path) for path in files]
+    for path, header in zip(files[1:], described[1:], strict=True):
+        check_same_rows(header, described[0], path, files[0])
+    check_bytes(folder, sum(header.bytes for header in described))
+    return np.concatenate([read_npy(path) for path in files])
+
+
+def npy_header(path: Path) -> "Header":
+    """What the array of a .npy file says of itself, checked to be that of rows; nothing else is read."""
+    with damage_named(path, "a NumPy array"), path.open("rb") as stream:
+        header = _header(stream)
+        _check_rows(header, shown(path))
+        if header.bytes > path.stat().st_size - header.start:
+            raise _cut_short(header, shown(path))
+    return header
+
+
+def check_same_rows(header: "Header", first: "Header", path: Path, first_path: Path) -> None:
+    """Raise DataError if the rows of an array have another shape or type than those of the first file."""
+    if header.shape[1:] != first.shape[1:] or header.dtype != first.dtype:
+        raise DataError(f"{shown(path)}: is {header} but {shown(first_path)} is {first}; give arrays of equal rows")
 
 
 def read_npz(path: Path, key: str | None) -> tuple[np.ndarray, dict[str, np.ndarray], str]:
@@ -57,6 +89,7 @@ def read_npz(path: Path, key: str | None) -> tuple[np.ndarray, dict[str, np.ndar
             raise DataError(f"{shown(path)}: sparse counts are not read yet; save them dense with matrix.toarray()")
         key = _chosen(headers, key, path)
         _check_rows(headers[key], f"{shown(path)}:{key}")
+        check_bytes(f"{shown(path)}:{key}", headers[key].bytes)
         rows = _load_member(archive, key, path)
         labels = {
             name: _load_member(archive, name, path).ravel()
@@ -80,8 +113,8 @@ def _header(stream: IO[bytes]) -> Header:
     if version not in ((1, 0), (2, 0)):
         raise ValueError(f"format version {version}")
     read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-    shape, _, dtype = read(stream)
-    return Header(shape, dtype)
+    shape, by_columns, dtype = read(stream)
+    return Header(shape, dtype, by_columns, stream.tell())
 
 
 def _chosen(headers: dict[str, Header], key: str | None, path: Path) -> str:
@@ -112,7 +145,6 @@ def _check_rows(header: Header, place: str) -> None:
         )
     if 0 in header.shape:
         raise DataError(f"{place}: has the shape {header.shape}, which holds no values; give at least one row")
-    check_bytes(place, header.bytes)
 
 
 def _is_label(header: Header, rows: int) -> bool:
@@ -125,19 +157,23 @@ def _load_member(archive: zipfile.ZipFile, name: str, path: Path) -> np.ndarray:
         array = _load(stream, f"{shown(path)}:{name}", member.file_size)
         if stream.read(1):  # Reading to the end is also what makes zipfile compare the checksum.
             raise ValueError(f"{name} is longer than its shape says")
-    return _native(array)
+    return native(array)
 
 
 def _load(stream: IO[bytes], place: str, size: int) -> np.ndarray:
     """The array, once it is known that its bytes are there: NumPy allocates before it reads."""
     header = _header(stream)
     if header.bytes > size - stream.tell():
-        raise DataError(f"{place}: says it is {header} but is cut short; make or copy it anew")
+        raise _cut_short(header, place)
     stream.seek(0)
     return npy.read_array(stream, allow_pickle=False)
 
 
-def _native(array: np.ndarray) -> np.ndarray:
+def _cut_short(header: Header, place: str) -> DataError:
+    return DataError(f"{place}: says it is {header} but is cut short; make or copy it anew")
+
+
+def native(array: np.ndarray) -> np.ndarray:
     """The same values in this computer's byte order, and at most 64 bits wide."""
     if array.dtype.kind == "f" and array.dtype.itemsize > 8:
         return array.astype(np.float64)

@@ -2,7 +2,7 @@
 
 import os
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -10,7 +10,8 @@ import pyarrow as pa
 from ..core.errors import DataError
 from . import arrays, tables
 from .bundled import bundled_names, read_bundled
-from .failures import damage_named, shown
+from .failures import shown
+from .folders import ARRAYS, IMAGES, files_of_one_kind
 from .images import IMAGE_ENDINGS, read_images
 from .source import Source
 
@@ -35,7 +36,7 @@ def read(data: str | Path, *, part: str | None = None, text: Sequence[str] = ())
 
     - a table: .csv, .tsv, .parquet, .arrow or .feather, .jsonl;
     - arrays: .npy; .npz, with the array's name after a colon (`mnist.npz:x_test`) or as `part`;
-    - a folder of images of one size, or of Parquet files of equal columns;
+    - a folder of images of one size, of Parquet or Arrow files of equal columns, or of .npy arrays of equal shape;
     - the name of a bundled data set, as a string (write `./digits` for a file or folder of that name).
 
     `text` names columns that are text whatever their cells look like: in a file that spells its cells, 01234 would
@@ -125,33 +126,16 @@ def _check_file(path: Path, ending: str) -> None:
 
 
 def _read_folder(folder: Path) -> Source:
-    files = list(_files(folder))
-    images = [path for path in files if path.suffix.lower() in IMAGE_ENDINGS]
-    parquet = [path for path in files if path.suffix.lower() == ".parquet"]
-    if images and parquet:
-        raise DataError(f"{shown(folder)}: holds both images and Parquet files; give a folder of one kind")
-    if not images and not parquet:
-        raise DataError(f"{shown(folder)}: holds neither images ({', '.join(IMAGE_ENDINGS)}) nor Parquet files")
-    left_out = _left_out(len(files) - len(images or parquet), "images" if images else "Parquet files")
-    if images:
-        source = read_images(folder, images)
+    kind, files, others = files_of_one_kind(folder)
+    left_out = _left_out(others, kind)
+    if kind == IMAGES:
+        source = read_images(folder, files)
         return Source(source.name, source.rows, source.labels, source.row_ids, (*source.notes, *left_out))
-    table, notes = tables.read_parquet_folder(folder, parquet)
+    if kind == ARRAYS:
+        notes = (f"{len(files)} {kind} were read one after another",)
+        return Source(folder.resolve().name, arrays.read_npy_folder(folder, files), notes=(*notes, *left_out))
+    table, notes = tables.read_table_folder(folder, files, kind)
     return Source(folder.resolve().name, table, notes=(*notes, *left_out))
-
-
-def _files(folder: Path, above: frozenset[Path] = frozenset()) -> Iterator[Path]:
-    """All files in the folder and those below, by name; links are followed, but not in circles."""
-    with damage_named(folder, "a folder"):
-        here, entries = folder.resolve(), sorted(folder.iterdir())
-    for entry in entries:
-        # What programs leave behind for themselves: .DS_Store, __MACOSX, _SUCCESS.
-        if entry.name.startswith((".", "__MACOSX", "_SUCCESS")):
-            continue
-        if entry.is_dir() and entry.resolve() not in {here, *above}:
-            yield from _files(entry, above | {here})
-        elif entry.is_file():
-            yield entry
 
 
 def _left_out(count: int, kind: str) -> tuple[str, ...]:

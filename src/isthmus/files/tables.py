@@ -13,6 +13,7 @@ import pyarrow.parquet
 
 from ..core.errors import DataError
 from .failures import damage_named, reason, shown
+from .folders import PARQUET, refuse_partitions
 from .limits import check_bytes
 
 Notes = tuple[str, ...]
@@ -67,7 +68,7 @@ def _parse_jsonl(path: Path, known: pa.Schema) -> pa.Table:
 def read_parquet(path: Path) -> tuple[pa.Table, Notes]:
     """A Parquet file; checksums of its pages are verified where it has them."""
     with damage_named(path, "Parquet"), pyarrow.parquet.ParquetFile(path, page_checksum_verification=True) as file:
-        check_bytes(path, _declared_bytes(file))
+        check_bytes(path, declared_bytes(file))
         table = _collected(file.iter_batches(), file.schema_arrow, path)
         return checked(table, path)
 
@@ -88,44 +89,45 @@ def read_arrow(path: Path) -> tuple[pa.Table, Notes]:
         return checked(table, path)
 
 
-def read_parquet_folder(folder: Path, files: list[Path]) -> tuple[pa.Table, Notes]:
-    """Parquet files with the same columns, one after another; columns may stand in another order."""
+def read_table_folder(folder: Path, files: list[Path], kind: str) -> tuple[pa.Table, Notes]:
+    """Parquet or Arrow files with the same columns, one after another; columns may stand in another order."""
     tables: list[pa.Table] = []
     notes: Notes = ()
+    refuse_partitions(folder, files)
     for path in files:
-        if any("=" in part for part in path.relative_to(folder).parts[:-1]):
-            raise DataError(
-                f"{shown(path)}: is part of a partitioned data set, whose folder names hold a column; "
-                "write it as one file or as files in one folder"
-            )
-        table, notes = read_parquet(path)
+        table, notes = (read_parquet if kind == PARQUET else read_arrow)(path)
         if tables:
-            table = _same_columns(table, tables[0], path, files[0])
+            check_same_columns(table.schema, tables[0].schema, path, files[0])
+            table = table.select(tables[0].column_names)
         tables.append(table)
         check_bytes(folder, sum(each.nbytes for each in tables))
-    return pa.concat_tables(tables), (*notes, f"{len(files)} Parquet files were read one after another")
+    return pa.concat_tables(tables), (*notes, f"{len(files)} {kind} were read one after another")
 
 
 def checked(table: pa.Table, path: str | Path, notes: Notes = ()) -> tuple[pa.Table, Notes]:
     """The table without a nameless pandas index; DataError if it has no rows, no columns, or one name twice."""
-    table = table.replace_schema_metadata(
-        None
-    )  # Else pandas would turn a column that it once had as index back into one.
-    index = [name for name in table.column_names if _PANDAS_INDEX.fullmatch(name)]
-    if index:
-        table = table.drop_columns(index)
-        notes = (*notes, "the pandas index that was stored as a column was left out")
-    twice = [name for name, count in Counter(table.column_names).items() if count > 1]
+    # Without metadata: else pandas would turn a column that it once had as index back into one.
+    table = table.replace_schema_metadata(None)
+    names, more = checked_names(table.column_names, table.num_rows, path)
+    return table.select(names) if more else table, (*notes, *more)
+
+
+def checked_names(columns: list[str], rows: int, path: str | Path) -> tuple[list[str], Notes]:
+    """The names of a table's columns without a nameless pandas index, and a note if there was one; DataError if the
+    table has no rows, no columns, or one name twice."""
+    names = [name for name in columns if not _PANDAS_INDEX.fullmatch(name)]
+    twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         raise DataError(
-            f"{shown(path)}: column {twice[0]!r} occurs {table.column_names.count(twice[0])} times; "
+            f"{shown(path)}: column {twice[0]!r} occurs {names.count(twice[0])} times; "
             "give every column a name of its own (a file without a header line needs one)"
         )
-    if not table.num_columns:
+    if not names:
         raise DataError(f"{shown(path)}: has no columns; a table needs at least one")
-    if not table.num_rows:
+    if not rows:
         raise DataError(f"{shown(path)}: has columns but no rows; add rows below the header")
-    return table, notes
+    left_out = ("the pandas index that was stored as a column was left out",) if len(names) < len(columns) else ()
+    return names, left_out
 
 
 def _parse_csv(path: Path, separator: str, decimal: str, text: Sequence[str]) -> pa.Table:
@@ -223,7 +225,7 @@ def _encoding_advice(path: Path, offset: int, line: int) -> str:
     )
 
 
-def _declared_bytes(file: pyarrow.parquet.ParquetFile) -> int:
+def declared_bytes(file: pyarrow.parquet.ParquetFile) -> int:
     """At least how many bytes the table takes in memory, by what the file's metadata say."""
     metadata = file.metadata
     encoded = sum(metadata.row_group(index).total_byte_size for index in range(metadata.num_row_groups))
@@ -252,16 +254,15 @@ def _collected(batches: Iterable[pa.RecordBatch], schema: pa.Schema, path: Path)
     return pa.Table.from_batches(kept, schema=schema)
 
 
-def _same_columns(table: pa.Table, first: pa.Table, path: Path, first_path: Path) -> pa.Table:
-    """The table with its columns in the order of the first one; DataError if names or types differ."""
-    unequal = set(table.column_names) ^ set(first.column_names)
+def check_same_columns(schema: pa.Schema, first: pa.Schema, path: Path, first_path: Path) -> None:
+    """Raise DataError if names or types of columns differ from those of the first file."""
+    unequal = set(schema.names) ^ set(first.names)
     if unequal:
         name = min(unequal)
-        has, lacks = (path, first_path) if name in table.column_names else (first_path, path)
+        has, lacks = (path, first_path) if name in schema.names else (first_path, path)
         raise DataError(f"{shown(lacks)}: has no column {name!r}, which {shown(has)} has; give files of equal columns")
-    for name, expected in zip(first.column_names, first.schema.types, strict=True):
-        given = table.schema.field(name).type
+    for name, expected in zip(first.names, first.types, strict=True):
+        given = schema.field(name).type
         if given != expected:
             types = f"column {name!r} is {given} but {expected} in {shown(first_path)}"
             raise DataError(f"{shown(path)}: {types}; write them as one type")
-    return table.select(first.column_names)

@@ -16,7 +16,7 @@ Data = Annotated[
     typer.Argument(
         metavar="DATA",
         help="Rows: a file (.csv .tsv .parquet .arrow .feather .jsonl .npy, or .npz, with FILE.npz:NAME for one of its "
-        "arrays), a folder of images or of Parquet files, or a bundled set: digits, penguins.",
+        "arrays), a folder of images or of Parquet, Arrow or .npy files, or a bundled set: digits, penguins.",
     ),
 ]
 Model = Annotated[str, typer.Argument(metavar="M", help="A model file, as `isthmus fit` writes it.")]

@@ -34,6 +34,14 @@ def fit(
     seed: arguments.Seed = 0,
     device: arguments.Device = "auto",
     set_: arguments.Settings = None,
+    stream: Annotated[
+        bool,
+        typer.Option(
+            "--stream",
+            help="Leave the rows in their files and read a few at a time, as is done by itself where they are larger "
+            "than memory: Parquet, Arrow or .npy files, one or a folder of them.",
+        ),
+    ] = False,
     resume: Annotated[
         bool,
         typer.Option("--resume", help="Go on from the checkpoint beside M.safetensors that an interrupted run left."),
@@ -53,9 +61,9 @@ def fit(
     estimator = _estimator(model, options)
 
     from ...training.checkpoint import Checkpoint
-    from .inputs import read_rows
+    from .inputs import read_or_stream
 
-    rows = read_rows(data, arguments.separated(drop)).rows
+    rows = read_or_stream(data, arguments.separated(drop), stream)
     checkpoint = Checkpoint(out.with_name(out.name + ".checkpoint"), {})
     if not resume:
         checkpoint.remove()

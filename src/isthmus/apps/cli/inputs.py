@@ -8,8 +8,10 @@ from .screen import print_notes
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ...domains.base import Rows
     from ...estimator.base import Estimator
     from ...files.source import Source
+    from ...files.streaming import Stream
 
 KINDS = {"image": "images", "table": "a table"}
 
@@ -26,6 +28,17 @@ def read_rows(data: str, drop: list[str], text: "Sequence[str]" = ()) -> "Source
     _refuse_gaps(source.rows, data)
     print_notes(source.notes)
     return source
+
+
+def read_or_stream(data: str, drop: list[str], always: bool = False) -> "Rows | Stream":
+    """The rows of DATA without the columns to drop, or, where they are larger than memory or `always`, a stream."""
+    from ...files import streaming
+
+    if not (always or streaming.is_larger_than_memory(data)):
+        return read_rows(data, drop).rows
+    rows = streaming.stream(data, drop=drop)
+    print_notes([*rows.notes, f"{rows.rows:,} rows stay in their files and are read a few at a time"])
+    return rows
 
 
 def _refuse_gaps(rows: Any, data: str) -> None:

@@ -18,6 +18,7 @@ from .fitting import drop_advice, fit_column, refuse_uninformative
 from .frames import Container, combined, from_arrow, is_table, to_arrow
 from .likelihood import TableHead
 from .scaling import Scaling
+from .survey import TableSurvey
 
 
 class Table(Domain):
@@ -53,6 +54,10 @@ class Table(Domain):
             for name, column in cells.items():
                 refuse_uninformative(name, column)
         return cls(columns, container, "gaussian" if likelihood == "auto" else likelihood)
+
+    @classmethod
+    def survey(cls) -> "TableSurvey":
+        return TableSurvey(cls)
 
     @classmethod
     def from_schema(cls, schema: dict[str, Any]) -> "Table":

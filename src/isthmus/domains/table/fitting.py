@@ -2,6 +2,7 @@
 
 import math
 import shlex
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -82,13 +83,20 @@ def drop_advice(name: str) -> str:
 
 def _fit_category(observed: pa.Array, own: dict[str, Any], dictionary: list[Any] | None) -> CategoryColumn:
     counted = observed.value_counts()
-    pairs = sorted(
-        zip(counted.field("values").to_pylist(), counted.field("counts").to_pylist(), strict=True),
-        key=lambda pair: (-pair[1], str(pair[0])),
-    )
-    identifier = len(observed) >= FEWEST_FOR_IDENTIFIER and pairs[0][1] == 1
-    values, counts = [value for value, _ in pairs], [count for _, count in pairs]
-    return CategoryColumn(**own, values=values, counts=counts, dictionary=dictionary, identifier=identifier)
+    found = dict(zip(counted.field("values").to_pylist(), counted.field("counts").to_pylist(), strict=True))
+    return CategoryColumn(**own, **ordered_by_count(found), dictionary=dictionary)
+
+
+def ordered_by_count(found: Mapping[Any, int]) -> dict[str, Any]:
+    """Values of a column of categories and how often each occurs, the most frequent first, and whether none occurs
+    twice."""
+    pairs = sorted(found.items(), key=lambda pair: (-pair[1], str(pair[0])))
+    identifier = sum(found.values()) >= FEWEST_FOR_IDENTIFIER and pairs[0][1] == 1
+    return {
+        "values": [value for value, _ in pairs],
+        "counts": [count for _, count in pairs],
+        "identifier": identifier,
+    }
 
 
 def _fit_dates(observed: pa.Array, own: dict[str, Any]) -> DateColumn:
