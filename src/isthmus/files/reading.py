@@ -14,7 +14,7 @@ from .failures import damage_named, shown
 from .images import IMAGE_ENDINGS, read_images
 from .source import Source
 
-__all__ = ["Source", "bundled_names", "read"]
+__all__ = ["Source", "bundled_names", "parquet_files", "read"]
 
 # Files that spell their cells: what type they are is a guess, unless the caller knows.
 _SPELT: dict[str, Callable[[Path, Sequence[str]], tuple[pa.Table, tables.Notes]]] = {
@@ -54,6 +54,17 @@ def read(data: str | Path, *, part: str | None = None, text: Sequence[str] = ())
         _refuse_part(path, part)
         return _read_folder(path)
     return _read_file(path, part, text)
+
+
+def parquet_files(data: str | Path) -> list[Path]:
+    """The Parquet files of a folder, in the order in which `read` reads them; none if `data` is something else."""
+    folder = Path(data)
+    if (isinstance(data, str) and data in bundled_names()) or _status(folder) is None or not folder.is_dir():
+        return []
+    files = list(_files(folder))
+    if any(path.suffix.lower() in IMAGE_ENDINGS for path in files):
+        return []
+    return [path for path in files if path.suffix.lower() == ".parquet"]
 
 
 def _path_and_part(data: str | Path, part: str | None) -> tuple[Path, str | None]:
@@ -145,8 +156,8 @@ def _files(folder: Path, above: frozenset[Path] = frozenset()) -> Iterator[Path]
     with damage_named(folder, "a folder"):
         here, entries = folder.resolve(), sorted(folder.iterdir())
     for entry in entries:
-        # What programs leave behind for themselves: .DS_Store, __MACOSX, _SUCCESS.
-        if entry.name.startswith((".", "__MACOSX", "_SUCCESS")):
+        # What programs leave behind for themselves: .DS_Store, __MACOSX, _SUCCESS, our own _manifest.json.
+        if entry.name.startswith((".", "__MACOSX", "_SUCCESS", "_manifest")):
             continue
         if entry.is_dir() and entry.resolve() not in {here, *above}:
             yield from _files(entry, above | {here})

@@ -93,17 +93,23 @@ def read_parquet_folder(folder: Path, files: list[Path]) -> tuple[pa.Table, Note
     tables: list[pa.Table] = []
     notes: Notes = ()
     for path in files:
-        if any("=" in part for part in path.relative_to(folder).parts[:-1]):
-            raise DataError(
-                f"{shown(path)}: is part of a partitioned data set, whose folder names hold a column; "
-                "write it as one file or as files in one folder"
-            )
+        check_unpartitioned(folder, path)
         table, notes = read_parquet(path)
         if tables:
-            table = _same_columns(table, tables[0], path, files[0])
+            check_columns(table.schema, tables[0].schema, path, files[0])
+            table = table.select(tables[0].column_names)
         tables.append(table)
         check_bytes(folder, sum(each.nbytes for each in tables))
     return pa.concat_tables(tables), (*notes, f"{len(files)} Parquet files were read one after another")
+
+
+def check_unpartitioned(folder: Path, path: Path) -> None:
+    """Raise DataError if a file below the folder lies in folders whose names hold a column."""
+    if any("=" in part for part in path.relative_to(folder).parts[:-1]):
+        raise DataError(
+            f"{shown(path)}: is part of a partitioned data set, whose folder names hold a column; "
+            "write it as one file or as files in one folder"
+        )
 
 
 def checked(table: pa.Table, path: str | Path, notes: Notes = ()) -> tuple[pa.Table, Notes]:
@@ -252,16 +258,15 @@ def _collected(batches: Iterable[pa.RecordBatch], schema: pa.Schema, path: Path)
     return pa.Table.from_batches(kept, schema=schema)
 
 
-def _same_columns(table: pa.Table, first: pa.Table, path: Path, first_path: Path) -> pa.Table:
-    """The table with its columns in the order of the first one; DataError if names or types differ."""
-    unequal = set(table.column_names) ^ set(first.column_names)
+def check_columns(schema: pa.Schema, first: pa.Schema, path: Path, first_path: Path) -> None:
+    """Raise DataError if names or types differ from those of the first file; the order may."""
+    unequal = set(schema.names) ^ set(first.names)
     if unequal:
         name = min(unequal)
-        has, lacks = (path, first_path) if name in table.column_names else (first_path, path)
+        has, lacks = (path, first_path) if name in schema.names else (first_path, path)
         raise DataError(f"{shown(lacks)}: has no column {name!r}, which {shown(has)} has; give files of equal columns")
-    for name, expected in zip(first.column_names, first.schema.types, strict=True):
-        given = table.schema.field(name).type
+    for name, expected in zip(first.names, first.types, strict=True):
+        given = schema.field(name).type
         if given != expected:
             types = f"column {name!r} is {given} but {expected} in {shown(first_path)}"
             raise DataError(f"{shown(path)}: {types}; write them as one type")
-    return table.select(first.column_names)
