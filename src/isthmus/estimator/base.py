@@ -18,6 +18,7 @@ from ..core.errors import OptionError
 from ..core.options import Options
 from ..core.randomness import Randomness, seed_from
 from ..domains.base import Domain, Rows
+from ..training.distributed import ALONE, Workers
 from ..training.loop import Observer
 from ..training.state import TrainingState
 from ..variants.base import Variant
@@ -59,18 +60,26 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin,
     # What a user calls.
 
     def fit(
-        self, X: Rows, y: Any = None, *, checkpoint: str | Path | None = None, observers: tuple[Observer, ...] = ()
+        self,
+        X: Rows,
+        y: Any = None,
+        *,
+        checkpoint: str | Path | None = None,
+        observers: tuple[Observer, ...] = (),
+        workers: Workers = ALONE,
     ) -> "Estimator":
         """Learn from rows: a DataFrame, a 2-D array, or images n×h×w[×c].
 
         With `checkpoint`, training saves itself to that file and goes on from it if it exists. Observers are called
-        with each epoch's record and the plan.
+        with each epoch's record and the plan. `workers` are processes that each call this with the same rows and train
+        one model together (`training.distributed.joined`); only the first one writes the checkpoint.
         Raises OptionError, DataError or DivergenceError, each in one line.
         """
         shared, own = self._options()
         rows = checked_rows(self, X, reset=True)
         domain = fitted_domain(rows, shared)
-        return self.fit_tensors(domain, domain.tensors(rows), shared, own, checkpoint, observers)
+        tensors = domain.tensors(rows)
+        return self.fit_tensors(domain, tensors, shared, own, checkpoint, observers, workers=workers)
 
     def partial_fit(self, X: Rows, y: Any = None) -> "Estimator":
         """One pass over these rows, at the full learning rate and with no rows held out.
@@ -180,15 +189,18 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin,
         checkpoint: str | Path | None = None,
         observers: tuple[Observer, ...] = (),
         validation: Tensor | None = None,
+        workers: Workers = ALONE,
     ) -> "Estimator":
         """`fit`, given a domain and its tensors; `validation` rows replace the random split."""
         if shared is None or own is None:
             shared, own = self._options()
         self.domain_, self._seed = domain, seed_from(self.random_state)
         self._device, self._state = chosen_device(shared.device), None
-        fitting = self._fitting(shared, own)
+        fitting = self._fitting(shared, own, workers)
         learned, held_out = split(x, shared.validation_fraction, self._seed) if validation is None else (x, validation)
         if shared.latent_dim == "auto":
+            if not workers.alone:
+                raise OptionError("latent_dim='auto' trains several models; several processes train one: give a number")
             if checkpoint is not None:
                 raise OptionError("latent_dim='auto' trains several models and keeps no checkpoint; give a number")
             trained, self.size_search_ = search(fitting, learned, held_out, observers)
@@ -243,8 +255,8 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin,
         )
         return shared, own
 
-    def _fitting(self, shared: SharedOptions, own: Options) -> Fitting:
-        return Fitting(self.variant(), self.domain_, shared, own, self._seed, self._device)
+    def _fitting(self, shared: SharedOptions, own: Options, workers: Workers = ALONE) -> Fitting:
+        return Fitting(self.variant(), self.domain_, shared, own, self._seed, self._device, workers)
 
     @torch.no_grad()
     def _drawn(self, seed: int, noise: bool) -> Iterator[Tensor]:

@@ -17,6 +17,7 @@ from ..core.randomness import Randomness
 from ..domains.base import Domain, DomainNetworks, NetworkOptions
 from ..parts.networks import built
 from ..training.checkpoint import Checkpoint
+from ..training.distributed import ALONE, Workers
 from ..training.loop import Observer, Outcome, Plan, train
 from ..training.progress import Progress
 from ..training.state import TrainingState
@@ -42,7 +43,7 @@ class Trained:
 
 @dataclass(frozen=True)
 class Fitting:
-    """A variant, a domain, checked options, a seed and a device."""
+    """A variant, a domain, checked options, a seed, a device, and the processes that train together."""
 
     variant: type[Variant]
     domain: Domain
@@ -50,6 +51,7 @@ class Fitting:
     own: Options
     seed: int
     device: torch.device
+    workers: Workers = ALONE
 
     def build(self, latent_dim: int) -> Variant:
         """A new model with initial weights from the seed."""
@@ -122,7 +124,9 @@ class Fitting:
     ) -> Outcome:
         resident = as_input(x).to(self.device)
         held_out = None if validation is None else as_input(validation).to(self.device)
-        return train(model, resident, held_out, plan, self.domain.draw, observers, checkpoint, start)
+        with self.workers.listening():
+            draw = self.domain.draw
+            return train(model, resident, held_out, plan, draw, observers, checkpoint, start, self.workers)
 
 
 def split(x: Tensor, share: float, seed: int) -> tuple[Tensor, Tensor | None]:

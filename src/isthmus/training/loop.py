@@ -16,6 +16,7 @@ from ..parts.schedules import cosine_decay
 from ..variants.base import Variant
 from .batches import Batches, ResidentBatches
 from .checkpoint import Checkpoint
+from .distributed import ALONE, Workers
 from .state import Player, TrainingState, nested, players_of, weights_of
 
 # {"epoch", "train": {term: mean}, "validation": {term: mean} | None, "learning_rate", "seconds"}
@@ -73,6 +74,7 @@ class _Run:
     plan: Plan
     draw: Draw
     players: list[Player]
+    workers: Workers = ALONE
     epoch: int = 0
     history: list[EpochRecord] = field(default_factory=list)
     best_loss: float = math.inf
@@ -126,6 +128,7 @@ def train(
     observers: Sequence[Observer] = (),
     checkpoint: Checkpoint | None = None,
     start: TrainingState | None = None,
+    workers: Workers = ALONE,
 ) -> Outcome:
     """Minimise `variant.terms` over rows `x` (on the variant's device) and leave the best weights in the variant.
 
@@ -134,12 +137,20 @@ def train(
     Ctrl-C ends training and keeps the best so far; before the end of the first epoch there is none, and it is raised.
     A run restored from `start` or from the checkpoint goes on bit for bit as the uninterrupted one would: every random
     number depends on (seed, epoch) only.
+    With several `workers`, each in a process of its own and with the same arguments, a batch is divided among them; all
+    end with the same weights, history and decisions, and the first one writes the checkpoints.
     Raises DivergenceError when the loss stays non-finite through every restart.
     """
     variant.epochs = plan.epochs
     batches = x if isinstance(x, Batches) else ResidentBatches(x)
-    run = _Run(variant, batches, validation, plan, draw, players_of(variant, plan.learning_rate))
-    start = (checkpoint.load() if checkpoint is not None else None) or start
+    run = _Run(variant, batches, validation, plan, draw, players_of(variant, plan.learning_rate), workers)
+    workers.check_batch_size(batches.size(plan.batch_size))
+    if workers.leads:
+        start = (checkpoint.load() if checkpoint is not None else None) or start
+    else:
+        checkpoint = None
+    start = workers.told(start)
+    workers.broadcast_(list(variant.state_dict().values()))
     if start is not None:
         run.restore(start)
     began = last_saved = time.perf_counter()
@@ -147,8 +158,8 @@ def train(
     good = run.state()
     try:
         while not run.finished:
-            record = _epoch(run)
-            if not _is_finite(run, record):
+            record = workers.told(_epoch(run))
+            if not workers.told(_is_finite(run, record)):
                 _recover(run, good)
                 continue
             _note_best(run, record)
@@ -178,21 +189,23 @@ def _epoch(run: _Run) -> EpochRecord:
     began = time.perf_counter()
     run.variant.train()
     randomness = Randomness(run.plan.seed, "epoch", run.epoch, run.recoveries, device=run.batches.device)
+    noise = run.workers.noise(randomness)
     batch_size = run.batches.size(run.plan.batch_size)
     steps = run.batches.steps(batch_size)
     sums: dict[str, Tensor] = {}
     for step, rows in enumerate(run.batches.epoch(batch_size, randomness)):
         epoch = run.epoch + step / steps
         run.variant.epoch.fill_(epoch)
-        batch = run.draw(rows, randomness)
+        batch = run.draw(run.workers.share(rows), noise)
         rate = run.plan.rate(epoch) * run.slowing
         for owner, terms, player in zip(("", "opponent ")[: len(run.players)], _losses(run), run.players, strict=True):
             with _precision(run):
-                values = terms(batch, randomness)
-            player.step(values.loss, rate)
+                values = terms(batch, noise)
+            player.step(values.loss, rate, run.workers, len(batch) / len(rows))
             for name, value in values.items():
                 sums[owner + name] = sums.get(owner + name, 0.0) + value.detach().sum()
     run.epoch += 1
+    sums = run.workers.summed(sums)
     return {
         "epoch": run.epoch,
         "train": _with_losses({name: float(value) / (steps * batch_size) for name, value in sums.items()}),

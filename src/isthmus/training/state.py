@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from ..variants.base import Variant
+from .distributed import ALONE, Workers
 
 # How far above its running mean a gradient's norm may rise before it is scaled down.
 CLIP_FACTOR = 10.0
@@ -29,12 +30,16 @@ class Player:
         self.optimiser = torch.optim.Adam(parameters, lr=learning_rate, fused=True)
         self.usual_norm = torch.zeros((), device=parameters[0].device)
 
-    def step(self, loss: Tensor, rate: float) -> None:
-        """One step down the gradient of `loss`, at `rate` times the learning rate."""
+    def step(self, loss: Tensor, rate: float, workers: Workers = ALONE, weight: float = 1.0) -> None:
+        """One step down the gradient of `loss`, at `rate` times the learning rate.
+
+        With several workers, down the sum of the gradients of all their losses, each times its `weight`.
+        """
         gradients = torch.autograd.grad(loss, self.parameters, allow_unused=True)
         for parameter, gradient in zip(self.parameters, gradients, strict=True):
             # Contiguous: the gradient of a plain sum is one number seen many times, which cannot be scaled in place.
             parameter.grad = torch.zeros_like(parameter) if gradient is None else gradient.contiguous()
+        workers.average_([parameter.grad for parameter in self.parameters if parameter.grad is not None], weight)
         self._clip()
         for group in self.optimiser.param_groups:
             group["lr"] = self.learning_rate * rate

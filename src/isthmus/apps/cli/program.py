@@ -1,5 +1,6 @@
 """The commands put together, and what happens when one of them fails."""
 
+import os
 import shlex
 import sys
 from collections.abc import Sequence
@@ -8,7 +9,7 @@ from typing import Annotated
 import typer
 
 from ... import __version__
-from ...core.errors import IsthmusError
+from ...core.errors import IsthmusError, OptionError
 from .codes import decode, encode
 from .compare import compare
 from .describe import info, models
@@ -43,11 +44,18 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback()
 def options(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", help="Show the version and exit.", callback=_print_version, is_eager=True)
     ] = False,
 ) -> None:
     """Options that stand before a command."""
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1 and "RANK" in os.environ and context.invoked_subcommand != "fit":
+        if os.environ["RANK"] != "0":
+            raise SystemExit(2)
+        raise OptionError(
+            f"torchrun starts several processes for fit only; start {context.invoked_subcommand} without it"
+        )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
