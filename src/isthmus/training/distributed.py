@@ -5,8 +5,8 @@ the same. `torchrun` starts the processes and says in environment variables whic
 """
 
 import os
+import re
 import signal
-import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -217,9 +217,8 @@ def joined() -> Iterator[Workers]:
     try:
         yield Workers(rank, size, PrefixStore("isthmus", _get_default_store()))
     finally:
-        # After a loss there is nobody to take leave of, and waiting for the lost one would take minutes.
-        if not isinstance(sys.exc_info()[1], LostProcessError | SystemExit):
-            communication.destroy_process_group()
+        # Also after a loss: a group that is left to the interpreter's end may abort it.
+        communication.destroy_process_group()
 
 
 @contextmanager
@@ -237,4 +236,5 @@ def _lost(size: int, why: str) -> str:
 
 def _first_line(failure: Exception) -> str:
     text = (str(failure).splitlines() or [type(failure).__name__])[0]
-    return text.rpartition("] ")[2][:160]  # without the library's own file and line
+    # Without the place in the library's own source, and without its advice.
+    return re.sub(r"^\[[^\]]*\.cc:\d+\] ", "", text).partition(". ")[0][:160]

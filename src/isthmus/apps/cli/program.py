@@ -50,12 +50,18 @@ def options(
     ] = False,
 ) -> None:
     """Options that stand before a command."""
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1 and "RANK" in os.environ and context.invoked_subcommand != "fit":
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1 and "RANK" in os.environ:
+        _one_of_several(str(context.invoked_subcommand))
+
+
+def _one_of_several(command: str) -> None:
+    """Refuse, with one voice, what several processes cannot do together."""
+    # Read when torch is imported: its own warnings of a lost connection are a screen full, and the error says it.
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
+    if command != "fit":
         if os.environ["RANK"] != "0":
             raise SystemExit(2)
-        raise OptionError(
-            f"torchrun starts several processes for fit only; start {context.invoked_subcommand} without it"
-        )
+        raise OptionError(f"torchrun starts several processes for fit only; start {command} without it")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
