@@ -22,7 +22,7 @@ def wants_parts(data: str, out: Path, engine: str | None, workers: int | None) -
     from ...files.reading import parquet_files
 
     _check_workers(engine, workers)
-    found = _is_folder(out) and bool(parquet_files(data))
+    found = not out.suffix and bool(parquet_files(data))
     if engine is not None and not found:
         raise OptionError(
             f"--engine {engine}: takes a folder of Parquet files to a folder; give DATA and --out (without an ending) "
@@ -34,10 +34,10 @@ def wants_parts(data: str, out: Path, engine: str | None, workers: int | None) -
 def wants_new_parts(out: Path, engine: str | None, workers: int | None, images: bool) -> bool:
     """The same for new rows: whether they are to become a folder of Parquet files."""
     _check_workers(engine, workers)
-    if engine is not None and (images or not _is_folder(out)):
+    if engine is not None and (images or out.suffix):
         what = "this model makes images" if images else "give --out (without an ending) as a folder"
         raise OptionError(f"--engine {engine}: writes rows to a folder of Parquet files; {what}")
-    return _is_folder(out) and not images
+    return not out.suffix and not images
 
 
 def write_folder(
@@ -86,7 +86,7 @@ def _write(
     if len(finished.notes) > MOST_NOTES:
         print_notes([f"{len(finished.notes) - MOST_NOTES} more sentences like these"])
     facts: dict[str, Any] = {"rows": finished.rows, "parts": finished.parts, "kept_parts": finished.kept}
-    sentence = f"{finished.rows:,} rows in {finished.parts:,} parts"
+    sentence = f"{finished.rows:,} rows in {finished.parts:,} part{'s' if finished.parts > 1 else ''}"
     if finished.kept:
         sentence += f", {finished.kept:,} of them from an earlier run"
     sentence += "; none is missing, none is there twice"
@@ -94,10 +94,6 @@ def _write(
         facts["flagged"] = finished.flagged
         sentence += f"; {finished.flagged:,} rows flagged"
     print_result(facts | {"out": str(out)}, f"{sentence}. Written to {out}", as_json)
-
-
-def _is_folder(out: Path) -> bool:
-    return out.is_dir() or not out.suffix
 
 
 def _check_workers(engine: str | None, workers: int | None) -> None:
