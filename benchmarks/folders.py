@@ -30,13 +30,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--table", type=Path, required=True)
     parser.add_argument("--drop", default="", help="columns that the model does not see")
+    parser.add_argument("--rows", type=int, help="take only about so many of the table's rows, evenly spread")
     parser.add_argument("--copies", type=int, default=4)
     parser.add_argument("--engines", default="local")
     parser.add_argument("--commands", default="encode,decode,score,generate")
     parser.add_argument("--out", type=Path, help="where to work; a temporary folder otherwise")
     given = parser.parse_args()
     work = given.out or Path(tempfile.mkdtemp())
-    rows = {name: split(given.table, work / name, copies) for name, copies in (("part", 1), ("whole", given.copies))}
+    table = parquet.read_table(given.table).replace_schema_metadata(None)
+    if given.rows:
+        table = table.take(list(range(0, len(table), max(1, len(table) // given.rows))))
+    rows = {name: split(table, work / name, copies) for name, copies in (("part", 1), ("whole", given.copies))}
     model = work / "m.safetensors"
     fit = ["fit", work / "part", "--model", "vae", "--latent", 8, "--epochs", 1, "--device", "cpu", "--out", model]
     isthmus(*fit, *(["--drop", given.drop] if given.drop else []))
@@ -56,10 +60,10 @@ def main() -> None:
         shutil.rmtree(work)
 
 
-def split(table: Path, folder: Path, copies: int) -> int:
+def split(table: pa.Table, folder: Path, copies: int) -> int:
     """The table, so many times, as a folder of files; how many rows that is."""
     folder.mkdir(parents=True, exist_ok=True)
-    whole = pa.concat_tables([parquet.read_table(table).replace_schema_metadata(None)] * copies)
+    whole = pa.concat_tables([table] * copies)
     for number, start in enumerate(range(0, len(whole), FILE_ROWS)):
         parquet.write_table(whole.slice(start, FILE_ROWS), folder / f"{number:04}.parquet")
     return len(whole)

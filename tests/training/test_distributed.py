@@ -57,8 +57,8 @@ def ended(processes: list[Process], within: float = 60) -> list[tuple[int, str, 
     return results
 
 
-def wait_until(reached: Callable[[], bool]) -> None:
-    end = time.monotonic() + 60
+def wait_until(reached: Callable[[], bool], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
     while not reached():
         assert time.monotonic() < end
         time.sleep(0.01)
@@ -166,7 +166,7 @@ def test_the_command_line_under_torchrun(tmp_path: Path) -> None:
             [sys.executable, "-m", *map(str, (*torchrun, *words))], stderr=subprocess.PIPE, text=True, cwd=ROOT
         )
         if interrupt:
-            time.sleep(25)
+            wait_until(model.with_name("m.safetensors.checkpoint").exists, seconds=120)  # written every 30 seconds
             process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=60)
         assert process.returncode != 0

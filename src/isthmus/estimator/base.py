@@ -194,7 +194,7 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin,
         """`fit`, given a domain and its tensors; `validation` rows replace the random split."""
         if shared is None or own is None:
             shared, own = self._options()
-        self.domain_, self._seed = domain, seed_from(self.random_state)
+        self.domain_, self._seed = domain, workers.told(seed_from(self.random_state))
         self._device, self._state = chosen_device(shared.device), None
         fitting = self._fitting(shared, own, workers)
         learned, held_out = split(x, shared.validation_fraction, self._seed) if validation is None else (x, validation)

@@ -84,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except MemoryError as failure:
         print_error(f"out of memory: {failure or 'there is not enough'}; give fewer rows, or a smaller model")
         return 2
-    if status == INTERRUPTED:
+    if status == INTERRUPTED and os.environ.get("RANK", "0") == "0":  # one of several processes speaks
         print_interrupted()
     return status or 0
 
