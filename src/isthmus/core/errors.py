@@ -22,3 +22,7 @@ class ModelFileError(IsthmusError, ValueError):
 
 class DivergenceError(IsthmusError, ArithmeticError):
     """Training kept producing numbers that are not finite."""
+
+
+class LostProcessError(IsthmusError, RuntimeError):
+    """One of several processes that train together is gone."""

@@ -19,6 +19,7 @@ from ..core.options import Options
 from ..core.randomness import Randomness, seed_from
 from ..domains.base import Domain, Rows
 from ..files.streaming import Stream
+from ..training.distributed import ALONE, Workers
 from ..training.run import Observer
 from ..training.state import TrainingState
 from ..training.streaming import StreamedBatches
@@ -62,20 +63,30 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin,
     # What a user calls.
 
     def fit(
-        self, X: Rows, y: Any = None, *, checkpoint: str | Path | None = None, observers: tuple[Observer, ...] = ()
+        self,
+        X: Rows,
+        y: Any = None,
+        *,
+        checkpoint: str | Path | None = None,
+        observers: tuple[Observer, ...] = (),
+        workers: Workers = ALONE,
     ) -> "Estimator":
         """Learn from rows: a DataFrame, a 2-D array, images n×h×w[×c], or what `isthmus.stream` gives of files.
 
         With `checkpoint`, training saves itself to that file and goes on from it if it exists. Observers are called
-        with each epoch's record and the plan.
+        with each epoch's record and the plan. `workers` are processes that each call this with the same rows and train
+        one model together (`training.distributed.joined`); only the first one writes the checkpoint.
         Raises OptionError, DataError or DivergenceError, each in one line.
         """
         shared, own = self._options()
         if isinstance(X, Stream):
+            if not workers.alone:
+                raise OptionError("several processes hold their rows in memory; to stream, fit in one process")
             return self._fit_stream(X, shared, own, checkpoint, observers)
         rows = checked_rows(self, X, reset=True)
         domain = fitted_domain(rows, shared)
-        return self.fit_tensors(domain, domain.tensors(rows), shared, own, checkpoint, observers)
+        tensors = domain.tensors(rows)
+        return self.fit_tensors(domain, tensors, shared, own, checkpoint, observers, workers=workers)
 
     def partial_fit(self, X: Rows, y: Any = None) -> "Estimator":
         """One pass over these rows, at the full learning rate and with no rows held out.
@@ -185,11 +196,14 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin,
         checkpoint: str | Path | None = None,
         observers: tuple[Observer, ...] = (),
         validation: Tensor | None = None,
+        workers: Workers = ALONE,
     ) -> "Estimator":
         """`fit`, given a domain and its tensors; `validation` rows replace the random split."""
-        shared, fitting = self.prepare(domain, shared, own)
+        shared, fitting = self.prepare(domain, shared, own, workers)
         learned, held_out = split(x, shared.validation_fraction, self._seed) if validation is None else (x, validation)
         if shared.latent_dim == "auto":
+            if not workers.alone:
+                raise OptionError("latent_dim='auto' trains several models; several processes train one: give a number")
             if checkpoint is not None:
                 raise OptionError("latent_dim='auto' trains several models and keeps no checkpoint; give a number")
             trained, self.size_search_ = search(fitting, learned, held_out, observers)
@@ -199,15 +213,19 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin,
         return self
 
     def prepare(
-        self, domain: Domain, shared: SharedOptions | None = None, own: Options | None = None
+        self,
+        domain: Domain,
+        shared: SharedOptions | None = None,
+        own: Options | None = None,
+        workers: Workers = ALONE,
     ) -> tuple[SharedOptions, Fitting]:
         """Begin a fit to rows of this domain: what the constructor was given, checked, and what builds and trains."""
         if shared is None or own is None:
             shared, own = self._options()
-        self.domain_, self._seed = domain, seed_from(self.random_state)
+        self.domain_, self._seed = domain, workers.told(seed_from(self.random_state))
         self._device, self._state = chosen_device(shared.device), None
         vars(self).pop("size_search_", None)  # from an earlier fit
-        return shared, self._fitting(shared, own)
+        return shared, self._fitting(shared, own, workers)
 
     def encode_tensors(self, x: Tensor) -> Tensor:
         """Codes (rows, latent_dim), float32, on the CPU."""
@@ -288,8 +306,8 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin,
         )
         return shared, own
 
-    def _fitting(self, shared: SharedOptions, own: Options) -> Fitting:
-        return Fitting(self.variant(), self.domain_, shared, own, self._seed, self._device)
+    def _fitting(self, shared: SharedOptions, own: Options, workers: Workers = ALONE) -> Fitting:
+        return Fitting(self.variant(), self.domain_, shared, own, self._seed, self._device, workers)
 
     @torch.no_grad()
     def _drawn(self, seed: int, noise: bool) -> Iterator[Tensor]:

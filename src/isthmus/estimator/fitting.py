@@ -18,6 +18,7 @@ from ..core.randomness import Randomness
 from ..domains.base import Domain, DomainNetworks, NetworkOptions
 from ..parts.networks import built
 from ..training.checkpoint import Checkpoint
+from ..training.distributed import ALONE, Workers
 from ..training.loop import train
 from ..training.progress import Progress
 from ..training.run import Observer, Outcome, Plan
@@ -49,7 +50,7 @@ class Trained:
 
 @dataclass(frozen=True)
 class Fitting:
-    """A variant, a domain, checked options, a seed and a device."""
+    """A variant, a domain, checked options, a seed, a device, and the processes that train together."""
 
     variant: type[Variant]
     domain: Domain
@@ -57,6 +58,7 @@ class Fitting:
     own: Options
     seed: int
     device: torch.device
+    workers: Workers = ALONE
 
     def build(self, latent_dim: int) -> Variant:
         """A new model with initial weights from the seed."""
@@ -155,7 +157,9 @@ class Fitting:
         start: TrainingState | None = None,
     ) -> Outcome:
         resident, held_out = self._resident(x, validation)
-        return train(model, resident, held_out, plan, self.domain.draw, observers, checkpoint, start)
+        with self.workers.listening():
+            draw = self.domain.draw
+            return train(model, resident, held_out, plan, draw, observers, checkpoint, start, workers=self.workers)
 
     def _resident(
         self, x: Tensor | StreamedBatches, validation: Tensor | None

@@ -46,8 +46,8 @@ def files_below(folder: Path, above: frozenset[Path] = frozenset()) -> Iterator[
     with damage_named(folder, "a folder"):
         here, entries = folder.resolve(), sorted(folder.iterdir())
     for entry in entries:
-        # What programs leave behind for themselves: .DS_Store, __MACOSX, _SUCCESS.
-        if entry.name.startswith((".", "__MACOSX", "_SUCCESS")):
+        # What programs leave behind for themselves: .DS_Store, __MACOSX, _SUCCESS, our own _manifest.json.
+        if entry.name.startswith((".", "__MACOSX", "_SUCCESS", "_manifest")):
             continue
         if entry.is_dir() and entry.resolve() not in {here, *above}:
             yield from files_below(entry, above | {here})

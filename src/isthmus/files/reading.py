@@ -11,11 +11,11 @@ from ..core.errors import DataError
 from . import arrays, tables
 from .bundled import bundled_names, read_bundled
 from .failures import shown
-from .folders import ARRAYS, IMAGES, files_of_one_kind
+from .folders import ARRAYS, IMAGES, files_below, files_of_one_kind
 from .images import IMAGE_ENDINGS, read_images
 from .source import Source
 
-__all__ = ["Source", "bundled_names", "read"]
+__all__ = ["Source", "bundled_names", "parquet_files", "read"]
 
 # Files that spell their cells: what type they are is a guess, unless the caller knows.
 _SPELT: dict[str, Callable[[Path, Sequence[str]], tuple[pa.Table, tables.Notes]]] = {
@@ -55,6 +55,17 @@ def read(data: str | Path, *, part: str | None = None, text: Sequence[str] = ())
         _refuse_part(path, part)
         return _read_folder(path)
     return _read_file(path, part, text)
+
+
+def parquet_files(data: str | Path) -> list[Path]:
+    """The Parquet files of a folder, in the order in which `read` reads them; none if `data` is something else."""
+    folder = Path(data)
+    if (isinstance(data, str) and data in bundled_names()) or _status(folder) is None or not folder.is_dir():
+        return []
+    files = list(files_below(folder))
+    if any(path.suffix.lower() in IMAGE_ENDINGS for path in files):
+        return []
+    return [path for path in files if path.suffix.lower() == ".parquet"]
 
 
 def _path_and_part(data: str | Path, part: str | None) -> tuple[Path, str | None]:

@@ -49,18 +49,21 @@ def write_rows(rows: Any, path: str | Path, *, columns: Sequence[str] | None = N
     has no ending. Raises DataError for what does not fit the ending.
     """
     if not isinstance(rows, np.ndarray):
-        write_table(_table(rows, path), path)
+        write_table(table_of(rows, path), path)
     elif Path(path).suffix.lower() in (".npy", ".npz"):
         _write_array(rows, path)
     elif rows.ndim == 2:
-        write_table(_matrix_table(rows, path, columns), path)
+        write_table(table_of(rows, path, columns), path)
     elif Path(path).suffix:
         raise DataError(f"{shown(path)}: images are written as .npy, .npz, or a folder (a path without an ending)")
     else:
         _write_images(rows, path)
 
 
-def _table(rows: Any, path: str | Path) -> pa.Table:
+def table_of(rows: Any, path: str | Path, columns: Sequence[str] | None = None) -> pa.Table:
+    """A frame or a matrix as a table; a matrix' columns are called `columns`, or x0, x1 …. `path` is for errors."""
+    if isinstance(rows, np.ndarray):
+        return _matrix_table(rows, path, columns)
     if isinstance(rows, pa.Table):
         return rows
     try:

@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..core.randomness import Randomness
 from .batches import Batches
+from .distributed import ALONE, Workers
 from .members import Members
 from .optimiser import PER_MEMBER
 from .run import EpochRecord, Run
@@ -39,12 +40,19 @@ class Ensemble:
     """
 
     def __init__(
-        self, runs: list[Run], batches: Batches, validation: Tensor | None, draw: Draw, kind: Kind | None = None
+        self,
+        runs: list[Run],
+        batches: Batches,
+        validation: Tensor | None,
+        draw: Draw,
+        kind: Kind | None = None,
+        workers: Workers = ALONE,
     ):
-        self.runs, self.batches, self.draw, self.kind = runs, batches, draw, kind
+        self.runs, self.batches, self.draw, self.kind, self.workers = runs, batches, draw, kind, workers
         self.validation = None if validation is None else Validation(validation, draw)
         self.batch_size = batches.size(runs[0].plan.batch_size)
         self.steps = batches.steps(self.batch_size)
+        workers.check_batch_size(self.batch_size)
         self._gather(runs)
 
     def _gather(self, standing: list[Run]) -> None:
@@ -53,7 +61,9 @@ class Ensemble:
         plan = standing[0].plan
         left = max(run.plan.epochs - run.epoch for run in standing) * self.steps
         kind = best_kind(self.members, left, self.batch_size, plan.compiled) if self.kind is None else self.kind
-        self.step = Step(self.members, self.draw, plan.precision, kind)
+        kind = self.workers.told(kind if self.workers.alone else replace(kind, captured=False))
+        self.step = Step(self.members, self.draw, plan.precision, kind, self.workers)
+        self.workers.broadcast_([tensor.detach() for tensor in self.members.tensors.values()])
 
     @property
     def active(self) -> list[Run]:
@@ -104,7 +114,8 @@ class Ensemble:
                 "learning_rate": run.rates([run.epoch])[0],
                 "seconds": seconds,
             }
-            if not (finite[place] and _is_finite(record)):
+            record = self.workers.told(record)
+            if not self.workers.told(finite[place] and _is_finite(record)):
                 self._recover(run, place)
                 continue
             run.epoch += 1
@@ -124,6 +135,7 @@ class Ensemble:
             for run in self.standing
         ]
         shares = [step / self.steps for step in range(self.steps)]
+        noise = [self.workers.noise(stream) for stream in streams]
         # Members that have ended keep step with one that has not, so that the rates of all are alike.
         leader = self.active[0]
         led = [leader if run.finished else run for run in self.standing]
@@ -133,7 +145,7 @@ class Ensemble:
         for batch, *now in zip(
             self._batches(streams), zip(*epochs, strict=True), zip(*rates, strict=True), strict=True
         ):
-            self.step(batch, streams, *now)
+            self.step(batch, noise, *now)
 
     def _batches(self, streams: list[Randomness]) -> Iterator[Tensor]:
         if self.members.single:
@@ -143,7 +155,7 @@ class Ensemble:
     def _means(self) -> list[dict[str, float]]:
         """The mean of each term over the rows of the epoch, for each member."""
         seen = self.steps * self.batch_size
-        sums = {name: total.tolist() for name, total in self.step.take_sums().items()}
+        sums = {name: total.tolist() for name, total in self.workers.summed(self.step.take_sums()).items()}
         places = range(len(self.standing))
         return [with_losses({name: total[place] / seen for name, total in sums.items()}) for place in places]
 

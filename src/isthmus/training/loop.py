@@ -9,6 +9,7 @@ from ..variants.base import Variant
 from .arithmetic import fast_arithmetic
 from .batches import Batches, ResidentBatches
 from .checkpoint import Checkpoint
+from .distributed import ALONE, Workers
 from .ensemble import Ensemble
 from .run import Observer, Outcome, Plan, Run
 from .state import TrainingState, nested
@@ -25,6 +26,7 @@ def train(
     checkpoint: Checkpoint | None = None,
     start: TrainingState | None = None,
     kind: Kind | None = None,
+    workers: Workers = ALONE,
 ) -> Outcome:
     """Minimise `variant.terms` over rows `x` (on the variant's device) and leave the best weights in the variant.
 
@@ -33,10 +35,12 @@ def train(
     Ctrl-C ends training and keeps the best so far; before the end of the first epoch there is none, and it is raised.
     A run restored from `start` or from the checkpoint goes on bit for bit as the uninterrupted one would: every random
     number depends on (seed, epoch) only. `kind` says how steps are taken, if not as suits the work.
+    With several `workers`, each in a process of its own and with the same arguments, a batch is divided among them; all
+    end with the same weights, history and decisions, and the first one writes the checkpoints.
     Raises DivergenceError when the loss stays non-finite through every restart.
     """
     starts = None if start is None else [start]
-    (outcome,) = train_together([variant], x, validation, [plan], draw, observers, checkpoint, starts, kind)
+    (outcome,) = train_together([variant], x, validation, [plan], draw, observers, checkpoint, starts, kind, workers)
     if outcome.failure is not None:
         raise outcome.failure
     return outcome
@@ -52,6 +56,7 @@ def train_together(
     checkpoint: Checkpoint | None = None,
     starts: Sequence[TrainingState] | None = None,
     kind: Kind | None = None,
+    workers: Workers = ALONE,
 ) -> list[Outcome]:
     """`train` for several models that can stand together, in one step; each ends as it would alone, up to rounding.
 
@@ -62,8 +67,12 @@ def train_together(
     for variant, plan in zip(variants, plans, strict=True):
         variant.epochs = plan.epochs
     runs = [Run(variant, plan, validation is not None) for variant, plan in zip(variants, plans, strict=True)]
-    ensemble = Ensemble(runs, batches, validation, draw, kind)
-    starts = (checkpoint.load() if checkpoint is not None else None) or starts
+    ensemble = Ensemble(runs, batches, validation, draw, kind, workers)
+    if workers.leads:
+        starts = (checkpoint.load() if checkpoint is not None else None) or starts
+    else:
+        checkpoint = None
+    starts = workers.told(starts)
     for run, start in zip(runs, starts or (), strict=starts is not None):
         ensemble.restore(run, start)
     began = last_saved = time.perf_counter()

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from ..core.randomness import Randomness
 from ..core.terms import Terms
 from ..variants.base import Variant
+from .distributed import ALONE, Workers
 from .members import Members
 from .noise import Request
 from .optimiser import Optimiser
@@ -74,8 +75,15 @@ def players_of(members: Members) -> list[Player]:
 class Step:
     """A step of members that train side by side."""
 
-    def __init__(self, members: Members, draw: Draw, precision: str = "float32", kind: Kind = EAGER):
-        self.members, self.draw, self.precision, self.kind = members, draw, precision, kind
+    def __init__(
+        self,
+        members: Members,
+        draw: Draw,
+        precision: str = "float32",
+        kind: Kind = EAGER,
+        workers: Workers = ALONE,
+    ):
+        self.members, self.draw, self.precision, self.kind, self.workers = members, draw, precision, kind, workers
         self.players = players_of(members)
         self.programs = [Program(self, index) for index in range(len(self.players))]
         self.requests: list[list[list[Request]]] = []  # for each player, for each member
@@ -89,6 +97,8 @@ class Step:
         self._set_epochs(epochs)
         device = self.members.device
         alike = len(set(rates)) == 1 and len(set(epochs)) == 1
+        whole, rows = len(rows), self.workers.share(rows)  # several processes train a single model
+        self.weight = len(rows) / whole
         if self.members.single and self.kind == EAGER:
             self._single(rows, streams[0], torch.tensor(rates))
             return
@@ -103,7 +113,7 @@ class Step:
         """All that happens on the device, given the random numbers."""
         for player, program, own in zip(self.players, self.programs, noise, strict=True):
             rows, gradients, sums = program(rows, own)
-            player.optimiser.step(gradients, rates, alike)
+            player.optimiser.step(self.averaged(gradients, player), rates, alike)
             player.add(sums)
 
     def take_sums(self) -> dict[str, Tensor]:
@@ -133,8 +143,19 @@ class Step:
             by_term = torch.stack(list(terms.values()))  # (terms, rows)
             loss = by_term.sum(0).mean()
             gradients = torch.autograd.grad(loss, player.optimiser.parameters, allow_unused=True)
-            player.optimiser.step(gradients, rates.to(batch.device), True)
+            player.optimiser.step(self.averaged(gradients, player), rates.to(batch.device), True)
             player.add(by_term.detach().sum(1, keepdim=True))
+
+    def averaged(self, gradients: Sequence[Tensor | None], player: Player) -> Sequence[Tensor | None]:
+        """The gradients of the whole batch, of which this process has a share."""
+        if self.workers.alone:
+            return gradients
+        held = [
+            torch.zeros_like(parameter) if gradient is None else gradient.contiguous()
+            for parameter, gradient in zip(player.optimiser.parameters, gradients, strict=True)
+        ]
+        self.workers.average_(held, self.weight)
+        return held
 
     def _set_epochs(self, epochs: Sequence[float]) -> None:
         held = self.members.tensors["epoch"]

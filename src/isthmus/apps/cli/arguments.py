@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -25,13 +25,32 @@ Rows = Annotated[
     typer.Option(
         "--out",
         metavar="FILE",
-        help="Where to write; the ending decides the format: .parquet .csv .tsv .arrow .feather .jsonl, .npy .npz.",
+        help="Where to write; the ending decides the format: .parquet .csv .tsv .arrow .feather .jsonl, .npy .npz. "
+        "Without an ending, a folder of Parquet files, written part by part.",
     ),
 ]
 Folder = Annotated[Path, typer.Option("--out", metavar="DIR", help="The folder to write to.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Seed = Annotated[int, typer.Option("--seed", metavar="N", help="Seed: the same one gives the same result.")]
 Epochs = Annotated[int | None, typer.Option("--epochs", metavar="N", help="Passes over the rows.", show_default=False)]
+Engine = Annotated[
+    Literal["local", "ray"] | None,
+    typer.Option(
+        "--engine",
+        help="Who writes a folder of parts: this process, or Ray's workers (the extra isthmus[ray]).  [default: local]",
+        show_default=False,
+    ),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        "--workers",
+        metavar="N",
+        min=1,
+        help="With --engine ray: so many workers at a time.  [default: one for each processor]",
+        show_default=False,
+    ),
+]
 Device = Annotated[str, typer.Option("--device", metavar="NAME", help="cpu, cuda, or auto: the fastest there is.")]
 Drop = Annotated[
     list[str] | None,

@@ -12,6 +12,7 @@ from .screen import INTERRUPTED, print_interrupted, print_notes, print_result
 if TYPE_CHECKING:
     from ...estimator.base import Estimator
     from ...training.checkpoint import Checkpoint
+    from ...training.distributed import Workers
 
 MODEL_ENDING = ".safetensors"
 
@@ -50,7 +51,8 @@ def fit(
 ) -> None:
     """Train one model and write it to a file.
 
-    Ctrl-C ends training and keeps the best so far, and a checkpoint from which --resume goes on.
+    Ctrl-C ends training and keeps the best so far, and a checkpoint from which --resume goes on. Several processes
+    train one model together if torchrun starts them: torchrun --nproc-per-node N -m isthmus fit …
     """
     check_model_place(out)
     flags = {"latent_dim": _latent_dim(latent), "epochs": epochs, "random_state": seed, "device": device}
@@ -60,23 +62,45 @@ def fit(
         raise OptionError("--resume: a run with --latent auto cannot be gone on with; give a number")
     estimator = _estimator(model, options)
 
+    from ...training.distributed import joined
+
+    with joined() as workers, workers.one_voice():
+        _fit(estimator, workers, data, out, drop, stream, resume, searched, options, as_json)
+
+
+def _fit(
+    estimator: "Estimator",
+    workers: "Workers",
+    data: str,
+    out: Path,
+    drop: list[str] | None,
+    stream: bool,
+    resume: bool,
+    searched: bool,
+    options: dict[str, Any],
+    as_json: bool,
+) -> None:
+    """Train and write, together with the other processes if there are any; the first one writes."""
     from ...training.checkpoint import Checkpoint
     from .inputs import read_or_stream
 
     rows = read_or_stream(data, arguments.separated(drop), stream)
     checkpoint = Checkpoint(out.with_name(out.name + ".checkpoint"), {})
-    if not resume:
+    if not resume and workers.leads:
         checkpoint.remove()
-    elif checkpoint.load() is None:
+    elif resume and checkpoint.load() is None:
         print_notes([f"there is no checkpoint {checkpoint.path}; starting from the beginning"])
+    workers.meet()
     estimator.set_params(verbose=1)  # a bar, on a terminal only; the model file keeps what the user asked for
-    estimator.fit(rows, checkpoint=None if searched else checkpoint.path)
+    estimator.fit(rows, checkpoint=None if searched else checkpoint.path, workers=workers)
     estimator.set_params(verbose=options.get("verbose", 0))
     print_notes(estimator.domain_.notes())
     if estimator.training_["interrupted"]:
-        _keep_the_best(estimator, out, checkpoint)
-    estimator.save(out)
-    checkpoint.remove()
+        _keep_the_best(estimator, out, checkpoint, workers)
+    if workers.leads:
+        estimator.save(out)
+        checkpoint.remove()
+    workers.meet()
     facts = _facts(estimator, out)
     sentence = (
         f"{estimator.variant().title} with {facts['latent_dim']} latent units: {facts['rows']:,} rows, "
@@ -117,16 +141,17 @@ def _estimator(name: str, options: dict[str, Any]) -> "Estimator":
     return estimator
 
 
-def _keep_the_best(estimator: "Estimator", out: Path, checkpoint: "Checkpoint") -> None:
+def _keep_the_best(estimator: "Estimator", out: Path, checkpoint: "Checkpoint", workers: "Workers") -> None:
     """What Ctrl-C leaves, said in one line; ends the program with the status of an interrupted one."""
     epochs = estimator.training_["epochs"]
-    if epochs == 0:
+    if workers.leads and epochs == 0:
         checkpoint.remove()
         print_interrupted("before the first epoch ended; nothing was written")
-    else:
+    elif workers.leads:
         estimator.save(out)
         more = "; the same command with --resume goes on" if checkpoint.path.exists() else ""
         print_interrupted(f"after {epochs} epochs; the best so far is in {out}{more}")
+    workers.meet()
     raise SystemExit(INTERRUPTED)
 
 

@@ -6,6 +6,7 @@ import typer
 
 from ...core.errors import OptionError
 from . import arguments
+from .parts import wants_new_parts, write_new
 from .screen import print_result
 
 
@@ -20,10 +21,16 @@ def generate(
             metavar="N", help="Another seed gives other rows.  [default: the model's own]", show_default=False
         ),
     ] = None,
+    engine: arguments.Engine = None,
+    workers: arguments.Workers = None,
     as_json: arguments.Json = False,
 ) -> None:
-    """Write new rows, drawn from the model."""
-    arguments.check_place(out, folder=out.is_dir())
+    """Write new rows, drawn from the model.
+
+    To a folder they are drawn part by part, each part with a seed of its own: the rows are other ones than in a file,
+    and the same whoever draws them. Memory stays bounded, and the same command goes on where an earlier one was ended.
+    """
+    arguments.check_place(out, folder=out.is_dir(), read=[model])
     conditions = arguments.conditions(where)
 
     from ...files.limits import MAXIMUM_BYTES
@@ -31,6 +38,13 @@ def generate(
     from ...saving import load
 
     estimator = load(model)
+    if wants_new_parts(out, engine, workers, images=estimator.domain_.picture_kind == "image"):
+        from ..batch.planning import plan_rows
+
+        own_seed = estimator._seed if seed is None else seed
+        manifest = plan_rows(model, rows, estimator.n_features_in_, own_seed, conditions)
+        write_new(manifest, model, out, engine, workers, conditions, as_json)
+        return
     most = MAXIMUM_BYTES // (8 * estimator.n_features_in_)
     if rows > most:
         raise OptionError(f"--rows {rows}: at most {most:,} rows of this model are made at once; give fewer")

@@ -58,14 +58,12 @@ def read_rows_for(model: "Estimator", data: str) -> tuple["Source", Any]:
 
     What they hold that the fitted rows did not (unseen categories, values out of range) is noted on stderr.
     """
-    import pyarrow as pa
+    from ..results import own_columns
 
     domain = model.domain_
     source = read_rows(data, [], domain.text_columns)
-    rows = source.rows
-    check_kind(data, rows, domain.name, "the model was fitted to")
-    if isinstance(rows, pa.Table) and set(domain.column_names) <= set(rows.column_names):
-        rows = rows.select(domain.column_names)
+    check_kind(data, source.rows, domain.name, "the model was fitted to")
+    rows = own_columns(model, source.rows)
     print_notes(domain.surprises(rows))
     return source, rows
 

@@ -1,5 +1,6 @@
 """The commands put together, and what happens when one of them fails."""
 
+import os
 import shlex
 import sys
 from collections.abc import Sequence
@@ -8,7 +9,7 @@ from typing import Annotated
 import typer
 
 from ... import __version__
-from ...core.errors import IsthmusError
+from ...core.errors import IsthmusError, OptionError
 from .codes import decode, encode
 from .compare import compare
 from .describe import info, models
@@ -43,11 +44,24 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback()
 def options(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", help="Show the version and exit.", callback=_print_version, is_eager=True)
     ] = False,
 ) -> None:
     """Options that stand before a command."""
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1 and "RANK" in os.environ:
+        _one_of_several(str(context.invoked_subcommand))
+
+
+def _one_of_several(command: str) -> None:
+    """Refuse, with one voice, what several processes cannot do together."""
+    # Read when torch is imported: its own warnings of a lost connection are a screen full, and the error says it.
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
+    if command != "fit":
+        if os.environ["RANK"] != "0":
+            raise SystemExit(2)
+        raise OptionError(f"torchrun starts several processes for fit only; start {command} without it")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -70,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except MemoryError as failure:
         print_error(f"out of memory: {failure or 'there is not enough'}; give fewer rows, or a smaller model")
         return 2
-    if status == INTERRUPTED:
+    if status == INTERRUPTED and os.environ.get("RANK", "0") == "0":  # one of several processes speaks
         print_interrupted()
     return status or 0
 

@@ -1,0 +1,70 @@
+"""What the commands write of rows: codes, scores, rows decoded; the same for a whole file and for a slice of it."""
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+
+from ..core.errors import DataError
+from ..estimator.base import Estimator
+from ..explaining import excess_surprise
+
+# Columns named for each row that is unusual.
+NAMED_COLUMNS = 3
+
+
+def codes_of(estimator: Estimator, rows: Any) -> pa.Table:
+    """The codes of rows, one column for each latent unit."""
+    # Models compute in single precision: nothing is lost, and files are half as large.
+    codes = np.asarray(estimator.transform(rows), np.float32)
+    names = [str(name) for name in estimator.get_feature_names_out()]
+    return pa.table([pa.array(column) for column in codes.T], names=names)
+
+
+def scores_of(estimator: Estimator, rows: Any, row_ids: pa.Array) -> pa.Table:
+    """`row`, `score`, `flag` and, for tables, the columns that made a flagged row one, the worst first."""
+    scores = estimator.score_samples(rows)
+    flags = scores < estimator.offset_
+    columns = {"row": row_ids, "score": pa.array(scores), "flag": pa.array(flags)}
+    return pa.table(columns | _blamed(estimator, rows, flags))
+
+
+def numbers_of(estimator: Estimator, rows: Any, place: str) -> np.ndarray:
+    """Codes (rows, latent_dim): the columns of a table that hold them, by name; a matrix as it is.
+
+    Raises DataError, naming `place`, if a column is missing or holds something else than a number in every row.
+    """
+    if not isinstance(rows, pa.Table):
+        return rows
+    columns = []
+    for name in estimator.get_feature_names_out():
+        if name not in rows.column_names:
+            has = ", ".join(rows.column_names[:8])
+            raise DataError(f"{place}: column '{name}' is missing; codes of this model need it, and the file has {has}")
+        column = rows.column(str(name))
+        if column.null_count or not (pa.types.is_floating(column.type) or pa.types.is_integer(column.type)):
+            raise DataError(f"{place}: column '{name}' should hold a number in every row; make the codes with encode")
+        columns.append(column.to_numpy())
+    return np.stack(columns, axis=1)
+
+
+def own_columns(estimator: Estimator, rows: Any) -> Any:
+    """The columns that the model was fitted to, in its order, if the table has them all; else the rows as they are."""
+    names = estimator.domain_.column_names
+    return rows.select(names) if isinstance(rows, pa.Table) and set(names) <= set(rows.column_names) else rows
+
+
+def _blamed(estimator: Estimator, rows: Any, flags: np.ndarray) -> dict[str, pa.Array]:
+    """The columns that made each flagged row one, the worst first; none for images, whose columns are pixels."""
+    domain = estimator.domain_
+    if domain.picture_kind == "image":
+        return {}
+    named = np.full((len(flags), min(NAMED_COLUMNS, len(domain.column_names))), None, dtype=object)
+    if flags.any():
+        surprise = excess_surprise(estimator, domain.tensors(rows)[torch.from_numpy(flags)])
+        worst = np.argsort(-surprise, axis=1, kind="stable")[:, : named.shape[1]]
+        names = np.array(domain.column_names, dtype=object)[worst]
+        names[np.take_along_axis(surprise, worst, axis=1) <= 0] = None
+        named[flags] = names
+    return {f"column_{place + 1}": pa.array(column, pa.string()) for place, column in enumerate(named.T)}
