@@ -14,7 +14,7 @@ import torch
 
 from isthmus.core.errors import IsthmusError
 from isthmus.training.checkpoint import Checkpoint
-from isthmus.training.distributed import Workers, joined
+from isthmus.training.distributed import Workers, joined, leave
 from isthmus.training.loop import Outcome, Plan, train
 
 from . import toys
@@ -58,4 +58,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())
