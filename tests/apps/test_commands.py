@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -380,13 +381,13 @@ def _weights(path: Path) -> dict[str, bytes]:
 
 def _interrupt_at_epoch(monkeypatch: pytest.MonkeyPatch, epoch: int) -> None:
     """Ctrl-C in the middle of this epoch."""
-    from isthmus.training import loop
+    from isthmus.training.ensemble import Ensemble
 
-    whole = loop._epoch
+    whole = Ensemble.epoch
 
-    def interrupted(run: "loop._Run") -> "loop.EpochRecord":
-        if run.epoch + 1 == epoch:
+    def interrupted(self: Ensemble) -> list[Any]:
+        if self.runs[0].epoch + 1 == epoch:
             raise KeyboardInterrupt
-        return whole(run)
+        return whole(self)
 
-    monkeypatch.setattr(loop, "_epoch", interrupted)
+    monkeypatch.setattr(Ensemble, "epoch", interrupted)

@@ -14,7 +14,7 @@ import torch
 
 from isthmus.core.errors import IsthmusError
 from isthmus.training.checkpoint import Checkpoint
-from isthmus.training.distributed import Workers, joined
+from isthmus.training.distributed import Workers, joined, leave
 from isthmus.training.loop import train
 from isthmus.training.run import Outcome, Plan
 
@@ -59,4 +59,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

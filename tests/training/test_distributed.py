@@ -128,7 +128,7 @@ def test_a_lost_process_ends_the_others_and_resuming_goes_on(lost: int, tmp_path
     assert {path.name for path in tmp_path.iterdir()} <= {"checkpoint", "checkpoint.previous", "0.epochs", "1.epochs"}
     loaded = Checkpoint(tmp_path / "checkpoint", {"kind": "autoencoder"}).load()
     assert loaded is not None
-    reached = loaded.counters["epoch"]
+    reached = loaded[0].counters["epoch"]
     for file in tmp_path.glob("*.epochs"):
         file.unlink()
     first, second = trained(2, "autoencoder", reached + 3, tmp_path)
@@ -180,7 +180,8 @@ def test_the_command_line_under_torchrun(tmp_path: Path) -> None:
     assert "none.csv: no such file" in line
     (line,) = lines("encode", model, "digits", "--out", tmp_path / "codes.parquet")
     assert "for fit only" in line
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["m.safetensors", "m.safetensors.checkpoint"]
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left - {"m.safetensors.checkpoint.previous"} == {"m.safetensors", "m.safetensors.checkpoint"}
 
 
 class TestOneOfSeveral:

@@ -202,8 +202,6 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin,
         shared, fitting = self.prepare(domain, shared, own, workers)
         learned, held_out = split(x, shared.validation_fraction, self._seed) if validation is None else (x, validation)
         if shared.latent_dim == "auto":
-            if not workers.alone:
-                raise OptionError("latent_dim='auto' trains several models; several processes train one: give a number")
             if checkpoint is not None:
                 raise OptionError("latent_dim='auto' trains several models and keeps no checkpoint; give a number")
             trained, self.size_search_ = search(fitting, learned, held_out, observers)
@@ -222,6 +220,8 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin,
         """Begin a fit to rows of this domain: what the constructor was given, checked, and what builds and trains."""
         if shared is None or own is None:
             shared, own = self._options()
+        if shared.latent_dim == "auto" and not workers.alone:
+            raise OptionError("latent_dim='auto' trains several models; several processes train one: give a number")
         self.domain_, self._seed = domain, workers.told(seed_from(self.random_state))
         self._device, self._state = chosen_device(shared.device), None
         vars(self).pop("size_search_", None)  # from an earlier fit

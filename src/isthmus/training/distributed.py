@@ -7,13 +7,14 @@ the same. `torchrun` starts the processes and says in environment variables whic
 import os
 import re
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout, suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import torch
 import torch.distributed as communication
@@ -29,6 +30,8 @@ Thing = TypeVar("Thing")
 SECONDS_UNTIL_LOST = 60
 # How long the others may take to read their data, or the first one to write the model.
 SECONDS_UNTIL_MET = 3_600
+# How long the first one waits for the others before it ends.
+SECONDS_UNTIL_LEFT = 5
 
 
 class Workers:
@@ -133,6 +136,17 @@ class Workers:
                     raise RuntimeError(f"no answer in {SECONDS_UNTIL_MET} seconds")
                 time.sleep(0.05)
 
+    def _part(self) -> None:
+        """The last word: the first process, which may keep the store, leaves after all others, or after a while."""
+        if self._store is None:
+            return
+        with suppress(RuntimeError):
+            self._store.set(f"leaving, process {self.rank}", "now")
+            others = [f"leaving, process {rank}" for rank in range(1, self.size)]
+            end = time.monotonic() + SECONDS_UNTIL_LEFT
+            while self.leads and not self._store.check(others) and time.monotonic() < end:
+                time.sleep(0.05)
+
     @contextmanager
     def listening(self) -> Iterator[None]:
         """While this is entered, Ctrl-C in any process raises KeyboardInterrupt in all of them, at one place."""
@@ -215,11 +229,29 @@ def joined() -> Iterator[Workers]:
             f"({_first_line(failure)}); start them together with torchrun"
         ) from failure
     rank = communication.get_rank()
+    workers = Workers(rank, size, PrefixStore("isthmus", _get_default_store()))
+    lost = False
     try:
-        yield Workers(rank, size, PrefixStore("isthmus", _get_default_store()))
+        yield workers
+    except LostProcessError:
+        lost = True
+        raise
     finally:
-        # Also after a loss: a group that is left to the interpreter's end may abort it.
-        communication.destroy_process_group()
+        # Taking leave of a process that is gone may abort this one: `leave` does without.
+        if not lost:
+            workers._part()
+            communication.destroy_process_group()
+
+
+def leave(status: int) -> NoReturn:
+    """End this process at once, when all that it should write is written.
+
+    The interpreter's own end waits for threads of the communication, which, after a loss above all, may abort the
+    process with a signal, or never come back.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
 
 
 @contextmanager

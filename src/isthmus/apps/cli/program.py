@@ -50,11 +50,16 @@ def options(
     ] = False,
 ) -> None:
     """Options that stand before a command."""
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1 and "RANK" in os.environ:
-        _one_of_several(str(context.invoked_subcommand))
+    if _is_one_of_several():
+        _prepare_one_of_several(str(context.invoked_subcommand))
 
 
-def _one_of_several(command: str) -> None:
+def _is_one_of_several() -> bool:
+    """Whether torchrun started this process, and others with it."""
+    return int(os.environ.get("WORLD_SIZE", "1")) > 1 and "RANK" in os.environ
+
+
+def _prepare_one_of_several(command: str) -> None:
     """Refuse, with one voice, what several processes cannot do together."""
     # Read when torch is imported: its own warnings of a lost connection are a screen full, and the error says it.
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
@@ -66,6 +71,19 @@ def _one_of_several(command: str) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and give its exit status: 0, 2 after a line about what the user can mend, 130 after Ctrl-C."""
+    if not _is_one_of_several():
+        return _run(arguments)
+    try:
+        status = _run(arguments)
+    except SystemExit as ended:
+        status = ended.code if isinstance(ended.code, int) else 1
+
+    from ...training.distributed import leave
+
+    leave(status)
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
         # Without standalone mode errors come back here; typer turns Ctrl-C into a status of its own.
