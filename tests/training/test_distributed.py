@@ -125,7 +125,9 @@ def test_a_lost_process_ends_the_others_and_resuming_goes_on(lost: int, tmp_path
     status, _, err = ended([processes[1 - lost]])[0]
     assert time.monotonic() - began < 30
     assert status == 2 and err.count("\n") == 1 and "one of the 2 processes was lost" in err and "--resume" in err
-    assert {path.name for path in tmp_path.iterdir()} <= {"checkpoint", "checkpoint.previous", "0.epochs", "1.epochs"}
+    # Who is killed while it writes leaves a hidden file that nobody reads, and whole ones under the names that count.
+    left = {path.name for path in tmp_path.iterdir() if not path.name.endswith(".partial")}
+    assert left <= {"checkpoint", "checkpoint.previous", "0.epochs", "1.epochs"}
     loaded = Checkpoint(tmp_path / "checkpoint", {"kind": "autoencoder"}).load()
     assert loaded is not None
     reached = loaded[0].counters["epoch"]
