@@ -2,15 +2,15 @@
 
 Two things in a matrix product would let its neighbours in. How it rounds depends on the number of rows: every batch
 of a model has the same number, short ones filled up. And where a layer's width is no multiple of the processor's
-vectors, some libraries (MKL among them) round the last rows of a batch unlike the first: there, widths are filled up
-with zeros.
+vectors, some libraries (MKL among them) round the last rows of a batch unlike the first: widths are filled up with
+zeros. That holds where another library is asked for, too: small products, and those on older processors, are MKL's all
+the same.
 """
 
 import math
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from functools import cache
 from typing import Any
 
 import torch
@@ -19,7 +19,7 @@ from torch.nn.functional import linear, pad
 from torch.overrides import TorchFunctionMode
 
 from ..core.errors import OptionError
-from ..training.arithmetic import fast_arithmetic, second_library_is_better
+from ..training.arithmetic import fast_arithmetic
 
 # Rows in one inference batch where nothing says how large they are.
 BATCH = 512
@@ -31,8 +31,6 @@ FEWEST_ROWS, MOST_ROWS = 16, 1024
 SCORING_NUMBERS = 2**19
 # Widths of linear layers are filled up to multiples of this: the floats in the widest vectors of today's processors.
 VECTOR = 16
-# Outputs and inputs of products whose rows MKL rounds unlike each other.
-NARROW = ((2, 47), (3, 13), (5, 129), (5, 399))
 # Beyond every 64-bit integer, and its square is still finite in single precision.
 FARTHEST = 1e19
 
@@ -77,32 +75,8 @@ def in_batches(function: Callable[[Tensor], Tensor], x: Tensor, size: int, devic
 @contextmanager
 def steady_products(device: torch.device) -> Iterator[None]:
     """While this is entered, products with as many rows treat every row alike, and are as fast as that allows."""
-    with _shared.entered(device):
-        if device.type == "cpu" and _steady_at_every_width(torch.get_float32_matmul_precision()):
-            yield
-        else:
-            with AlignedLinear():
-                yield
-
-
-@cache
-def _steady_at_every_width(precision: str) -> bool:
-    """Whether products in this `precision`, which is the one that is set, treat rows alike at every width.
-
-    The second library does. It is not always there where it is asked for: on processors without its widest vectors
-    PyTorch takes the first one all the same, which these narrow products give away.
-    """
-    if precision == "highest" or not second_library_is_better():
-        return False
-    generator = torch.Generator().manual_seed(0)
-    for outputs, inputs in NARROW:
-        row, weight, bias = (
-            torch.randn(*shape, generator=generator) for shape in ((inputs,), (outputs, inputs), (outputs,))
-        )
-        products = linear(row.repeat(SCORING_BATCH, 1), weight, bias)
-        if not (products == products[0]).all():
-            return False
-    return True
+    with _shared.entered(device), AlignedLinear():
+        yield
 
 
 class _SharedArithmetic:
