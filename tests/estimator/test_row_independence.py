@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import isthmus
-from isthmus.estimator.inference import AlignedLinear
+from isthmus.estimator.inference import AlignedLinear, batch_rows, in_batches, scoring_rows, steady_products
 
 ROWS = 1050
 SIZES = (1, 7, 129, 1000)
@@ -106,3 +106,44 @@ def test_aligned_layers_compute_the_same_function(inputs, outputs):
 def test_a_shorter_sample_is_the_start_of_a_longer_one():
     model = isthmus.VAE(latent_dim=3, hidden=(8,), epochs=1, random_state=0).fit(array(4))
     assert np.array_equal(model.sample(5), model.sample(700)[:5])
+
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.usefixtures("threads")
+@pytest.mark.parametrize("inputs,outputs", [(47, 2), (13, 3), (129, 5), (399, 5), (784, 400), (100, 16)])
+@pytest.mark.parametrize("size", [16, 128, 1024])
+def test_products_treat_rows_alike_wherever_they_stand(inputs, outputs, size):
+    generator = torch.Generator().manual_seed(0)
+    layer = torch.nn.Linear(inputs, outputs)
+    row, others = torch.randn(inputs, generator=generator), torch.randn(size, inputs, generator=generator)
+    places = torch.randperm(size, generator=generator)[: size // 2]
+    others[places] = row
+    with torch.no_grad(), steady_products(CPU):
+        alone, among = layer(row.repeat(size, 1)), layer(others)
+    assert (alone == alone[0]).all()
+    assert (among[places] == alone[0]).all()
+
+
+def test_threads_that_come_and_go_leave_each_other_the_same_products():
+    before = torch.get_float32_matmul_precision()
+    first, second = steady_products(CPU), steady_products(CPU)
+    with first:
+        within = torch.get_float32_matmul_precision()
+        with second:
+            pass
+        assert torch.get_float32_matmul_precision() == within
+    assert torch.get_float32_matmul_precision() == before
+
+
+@pytest.mark.parametrize("rows", [0, 1, 16, 37])
+def test_batches_give_every_row_in_one_ordinary_tensor(rows):
+    x = torch.arange(2.0 * rows).reshape(rows, 2)
+    doubled = in_batches(lambda batch: batch * 2, x, 16, CPU)
+    assert torch.equal(doubled, x * 2) and not doubled.is_inference()
+
+
+def test_batches_of_wide_rows_are_short():
+    assert batch_rows(10) == 1024 and batch_rows(3 * 512 * 512) == 16
+    assert scoring_rows(10, 16) == 128 and scoring_rows(784, 10_000) == 16

@@ -27,7 +27,7 @@ from ..variants.base import Variant
 from .checking import check_fits_domain, check_latent_dim, checked_codes, checked_rows, fitted_domain
 from .conditions import conditions_of, drawn_until_met
 from .fitting import Fitting, Trained, split
-from .inference import BATCH, SCORING_BATCH, as_input, chosen_device, in_batches
+from .inference import BATCH, as_input, batch_rows, chosen_device, in_batches, scoring_rows, steady_products
 from .options import SharedOptions
 from .sampling import MOST_PRIOR_ROWS, MOST_SEARCH_ROWS, sampled
 from .size_search import search
@@ -229,11 +229,14 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin,
 
     def encode_tensors(self, x: Tensor) -> Tensor:
         """Codes (rows, latent_dim), float32, on the CPU."""
-        return in_batches(lambda batch: self.model_.posterior(batch).mean, as_input(x), BATCH, self._device)
+        return in_batches(
+            lambda rows: self.model_.posterior(as_input(rows)).mean, x, batch_rows(_width(x)), self._device
+        )
 
     def decode_tensors(self, codes: Tensor) -> Tensor:
         """The best single guess of the rows with these codes."""
-        return in_batches(lambda batch: self.model_.likelihood(batch).mode(), codes, BATCH, self._device)
+        size = batch_rows(self.n_features_in_)
+        return in_batches(lambda batch: self.model_.likelihood(batch).mode(), codes, size, self._device)
 
     def score_tensors(self, x: Tensor, draws: int = 16) -> np.ndarray:
         """`score_samples`, given tensors."""
@@ -241,9 +244,9 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin,
         def bound(batch: Tensor) -> Tensor:
             # Every batch and every row sees the same noise: a score depends on the row alone.
             randomness = Randomness(self._seed, "score", device=self._device)
-            return self.model_.log_bound(batch, randomness, draws, shared=True)
+            return self.model_.log_bound(as_input(batch), randomness, draws, shared=True)
 
-        bounds = in_batches(bound, as_input(x), SCORING_BATCH, self._device).double()
+        bounds = in_batches(bound, x, scoring_rows(_width(x), draws), self._device).double()
         return (bounds + self.domain_.log_volume(x)).numpy()
 
     def sample_tensors(self, rows: int, seed: int, noise: bool = True) -> Tensor:
@@ -314,8 +317,10 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin,
         """Batch after batch of new rows, without end, on the CPU."""
         randomness = Randomness(seed, "sample", device=self._device)
         while True:
-            likelihood = self.model_.likelihood(self.model_.prior().sample(BATCH, randomness))
-            yield (likelihood.sample(randomness) if noise else likelihood.mode()).cpu()
+            with steady_products(self._device):
+                likelihood = self.model_.likelihood(self.model_.prior().sample(BATCH, randomness))
+                drawn = (likelihood.sample(randomness) if noise else likelihood.mode()).cpu()
+            yield drawn
 
     def _tensors(self, X: Rows) -> Tensor:
         """Rows, checked against those that were fitted, as the domain's tensor."""
@@ -380,3 +385,8 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin,
 def _check_count(name: str, value: Any) -> None:
     if not isinstance(value, int | np.integer) or value < 1:
         raise OptionError(f"{name}={value!r}: should be a whole number, at least 1")
+
+
+def _width(x: Tensor) -> int:
+    """Numbers in each row."""
+    return math.prod(x.shape[1:])
