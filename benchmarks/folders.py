@@ -52,7 +52,7 @@ def main() -> None:
             found = {name: measured(command, engine, model, work, name, rows[name]) for name in rows}
             more = rows["whole"] - rows["part"]
             result = {"engine": engine, "command": command, "memory": [found[name]["memory"] for name in rows]}
-            for kind in ("seconds", "busy"):
+            for kind in ("seconds",) if engine == "ray" else ("seconds", "busy"):
                 taken = found["whole"][kind] - found["part"][kind]
                 result[f"rows_per_{kind}"] = round(more / taken)
             print(json.dumps(result | {"start": round(found["part"]["seconds"], 1)}), flush=True)

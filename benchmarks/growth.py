@@ -34,10 +34,6 @@ LONGEST_SECONDS = 1800
 Point = dict[str, Any]
 
 
-class NotThereError(Exception):
-    """This version of isthmus cannot do what is measured."""
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--ladder", type=lambda names: names.split(","), default=list(LADDERS), help=f"of {[*LADDERS]}")
@@ -98,7 +94,7 @@ def in_own_process(name: str, size: int) -> tuple[Point | None, str]:
     if finished.returncode == 0:
         return json.loads(finished.stdout.strip().splitlines()[-1]), ""
     last = finished.stderr.strip().splitlines()[-1:] or [f"ended with status {finished.returncode}"]
-    return None, f"{name}, {size:,}: {last[0].removeprefix('__main__.').removeprefix('NotThereError: ')}"
+    return None, f"{name}, {size:,}: {last[0]}"
 
 
 def measured(name: str, size: int) -> Point:
@@ -127,8 +123,24 @@ def one_fit(data: np.ndarray, batch_size: int) -> tuple[Callable[[], object], in
 
 
 def with_models(models: int) -> tuple[Callable[[], object], int]:
-    """Many models of one family in one step."""
-    raise NotThereError("this version trains one model at a time; there is no isthmus.training.sweep yet")
+    """Many models of one family in one step: other seeds and learning rates, else alike."""
+    import torch
+    from sklearn.datasets import load_digits
+
+    from isthmus.domains.image import Image
+    from isthmus.estimator.fitting import Fitting
+    from isthmus.estimator.public import public_class
+    from isthmus.training.run import Plan
+    from isthmus.training.sweep import sweep
+    from isthmus.variants.vae import VAE
+
+    images = load_digits().images.astype("uint8")
+    domain = Image.fit(images)
+    x = domain.tensors(images)
+    shared, own = public_class("vae")(8, hidden=(128,))._options()
+    made = [Fitting(VAE, domain, shared, own, seed, torch.device("cpu")).build(8) for seed in range(models)]
+    plans = [Plan(10, 128, 1e-3 * (1 + place % 4), seed=place) for place in range(models)]
+    return lambda: sweep(made, x, None, plans, domain.draw), x.nbytes
 
 
 def numbers(rows: int, features: int) -> np.ndarray:
