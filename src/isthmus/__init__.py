@@ -15,6 +15,7 @@ _HOMES = {
     "compare": "comparison",
     "Comparison": "comparison",
     "stream": "files.streaming",
+    "tune": "estimator.tuning",
     "errors": "core.errors",
 }
 

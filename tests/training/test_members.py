@@ -9,6 +9,7 @@ from torch import Tensor
 from isthmus import variants
 from isthmus.core.randomness import Randomness
 from isthmus.parts.networks import built
+from isthmus.training import step
 from isthmus.training.checkpoint import Checkpoint
 from isthmus.training.loop import train, train_together
 from isthmus.training.members import Members, can_stand_together, weight_names
@@ -201,7 +202,7 @@ def test_the_graph_that_is_compiled_is_the_reference_step(
     name: str, seeds: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Alone and several in one; run as it stands, since a compiler takes its time."""
-    monkeypatch.setattr(torch, "compile", lambda graph, **_: graph)
+    monkeypatch.setattr(step, "compiled_graph", lambda graph, held: graph)
     plans = [plan(seed) for seed in seeds]
     together_and_alone(lambda: [made(name, seed=each.seed) for each in plans], plans, Kind(compiled=True))
 

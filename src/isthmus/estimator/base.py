@@ -55,6 +55,7 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin,
     history_: list[dict[str, Any]]
     training_: dict[str, Any]
     size_search_: list[dict[str, Any]]
+    tuning_: list[dict[str, Any]]
     random_state: Any
     _seed: int
     _device: torch.device

@@ -13,6 +13,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.fx import GraphModule
+from torch.fx.experimental.proxy_tensor import make_fx
 
 from ..core.randomness import Randomness
 from ..core.terms import Terms
@@ -184,7 +186,7 @@ class Program:
         if self.compiled is None:
             return self.compute(tensors, rows, *noise)
         with torch.no_grad():
-            return self.compiled([tensor.detach() for tensor in tensors], rows, *noise)
+            return self.compiled([tensor.detach() for tensor in tensors], rows, noise)
 
     def loss(self, variant: Variant, x: Tensor, randomness: Randomness) -> dict[str, Tensor]:
         """The terms of the player's loss, shape (terms, rows), and the rows they are of."""
@@ -214,15 +216,36 @@ class Program:
 
     def _compile(self, tensors: list[Tensor], rows: Tensor, noise: Sequence[Tensor]) -> Callable[..., Any] | None:
         """The graph of forward and backward operations together, compiled; None if it does not do the same."""
-        from torch.fx.experimental.proxy_tensor import make_fx
+        count = len(tensors)
+        learned: list[bool] = []  # whether there is a gradient for each parameter
 
-        held = [tensor.detach() for tensor in tensors]
-        program = torch.compile(make_fx(self.compute)(held, rows, *noise), dynamic=False)
+        def flat(*held: Tensor) -> list[Tensor]:
+            batch, gradients, sums = self.compute(held[:count], held[count], *held[count + 1 :])
+            learned[:] = [gradient is not None for gradient in gradients]
+            return [batch, sums, *(gradient for gradient in gradients if gradient is not None)]
+
+        held = [*(tensor.detach() for tensor in tensors), rows, *noise]
+        compiled = compiled_graph(make_fx(flat)(*held), held)
+
+        def program(tensors: list[Tensor], rows: Tensor, noise: Sequence[Tensor]) -> Any:
+            batch, sums, *gradients = compiled(*tensors, rows, *noise)
+            left = iter(gradients)
+            return batch, [next(left) if known else None for known in learned], sums
+
         with torch.no_grad():
-            ours = program(held, rows, *noise)[2]
+            ours = program(held[:count], rows, noise)[2]
         expected = self.compute(tensors, rows, *noise)[2]
         same = torch.allclose(ours, expected, rtol=ROUNDING, atol=ROUNDING * float(expected.abs().max()))
         return program if same else None
+
+
+def compiled_graph(graph: GraphModule, held: list[Tensor]) -> Callable[..., Any]:
+    """The graph as one program, for tensors of these shapes; it is not asked at every call whether they still are."""
+    from torch._inductor import compile as compile_graph
+
+    inputs: list[Any] = list(held)
+    program: Any = compile_graph(graph, inputs)
+    return program
 
 
 class Capture:
