@@ -181,6 +181,11 @@ class Members:
 
     def put(self, place: int, values: dict[str, Tensor]) -> None:
         """Make these a member's parameters and buffers."""
+        if self.single:
+            # A model knows what to do where a prior that was fitted meanwhile is larger than the one to go back to.
+            self.template.load_state_dict(values)
+            self.tensors = _held_by(self.template)
+            return
         for name, value in values.items():
             self.at(self.tensors[name], place, name, value.detach())
 
