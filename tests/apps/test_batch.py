@@ -194,9 +194,11 @@ class TestGoingOn:
 
 
 def wait_until(reached: Callable[[], bool], process: "subprocess.Popen[bytes] | None" = None) -> None:
-    end = time.monotonic() + 60
+    end = time.monotonic() + 180
     while not reached():
-        assert time.monotonic() < end and (process is None or process.poll() is None)
+        assert time.monotonic() < end, "it takes too long"
+        if process is not None and process.poll() is not None:
+            pytest.fail(f"it ended with status {process.returncode}: {process.communicate()[1]}")
         time.sleep(0.002)
 
 
