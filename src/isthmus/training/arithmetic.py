@@ -1,7 +1,7 @@
 """How the processor multiplies, and where it keeps its intermediate results, while a model trains.
 
-Two settings cost PyTorch half its speed on many processors, and no precision. Products of single-precision matrices go
-through a library made for another vendor's processors; a second library that PyTorch brings is twice as fast there. And
+Two settings slow PyTorch down on many processors, for no precision. Products of single-precision matrices go
+through a library made for another vendor's processors; a second library that PyTorch brings is faster there. And
 each large intermediate result is given back to the system when it is dropped and asked for anew at the next step, page
 by page.
 """
