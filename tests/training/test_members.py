@@ -9,7 +9,7 @@ from torch import Tensor
 from isthmus import variants
 from isthmus.core.randomness import Randomness
 from isthmus.parts.networks import built
-from isthmus.training import step
+from isthmus.training import ensemble
 from isthmus.training.checkpoint import Checkpoint
 from isthmus.training.loop import train, train_together
 from isthmus.training.members import Members, can_stand_together, weight_names
@@ -53,14 +53,24 @@ def assert_same_weights(one: Variant, other: Variant) -> None:
         torch.testing.assert_close(value, theirs[name], **ROUNDING)
 
 
+def assert_same_state(one: Outcome, other: Outcome) -> None:
+    """From which training goes on: the last weights, not the best ones, and the optimiser's numbers."""
+    assert one.state.tensors.keys() == other.state.tensors.keys()
+    for name, value in one.state.tensors.items():
+        if name.startswith("model."):
+            torch.testing.assert_close(value, other.state.tensors[name], **ROUNDING)
+
+
 def together_and_alone(models: Any, plans: list[Plan], kind: Kind = EAGER) -> None:
     """`models()` gives the same untrained models at each call."""
     held_out = rows(40, seed=9)
     stacked, single = models(), models()
     outcomes = train_together(stacked, rows(), held_out, plans, as_is, kind=kind)
     for variant, own, outcome, twin in zip(stacked, plans, outcomes, single, strict=True):
-        assert_alike(outcome, train(twin, rows(), held_out, own, as_is, kind=EAGER))
+        alone = train(twin, rows(), held_out, own, as_is, kind=EAGER)
+        assert_alike(outcome, alone)
         assert_same_weights(variant, twin)
+        assert_same_state(outcome, alone)
 
 
 @pytest.mark.parametrize("name", variants.names())
@@ -111,10 +121,17 @@ def test_what_differs_in_more_than_numbers_stands_apart(one: Variant, other: Var
     assert can_stand_together(one, one)
 
 
-def test_members_that_end_early_do_not_stop_the_others() -> None:
-    hasty = [plan(seed, 0.1, patience=1, schedule="constant") for seed in (1, 4, 5)]
-    plans = [hasty[0], plan(2, 1e-3), *hasty[1:]]
-    together_and_alone(lambda: [made("vae", 2 + each.seed % 2, each.seed) for each in plans], plans)
+def hasty_and_patient() -> list[Plan]:
+    hasty = [plan(seed, 0.1, patience=1, schedule="constant", checkpoint_seconds=0.0) for seed in (1, 4, 5)]
+    return [hasty[0], plan(2, 1e-3, checkpoint_seconds=0.0), *hasty[1:]]
+
+
+# The second puts members together anew less often: those that have ended go on unheard. The third never does here.
+@pytest.mark.parametrize("worth", [1.0, 3 / 4, 0.0])
+def test_members_that_end_early_do_not_stop_the_others(worth: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(ensemble.WORTH_MAKING_ANEW, "traced", worth)
+    plans = hasty_and_patient()
+    together_and_alone(lambda: [made("vae", 2 + each.seed % 2, each.seed) for each in plans], plans, Kind("traced"))
     ends = [len(outcome.history) for outcome in run_of(plans)]
     assert min(ends) < EPOCHS == max(ends)
 
@@ -173,16 +190,22 @@ def interrupt_at(epoch: int) -> Any:
     return observe
 
 
-@pytest.mark.parametrize("epoch", [1, 4])
-def test_a_sweep_resumes_bit_for_bit(epoch: int, tmp_path: Any) -> None:
-    plans = [plan(seed, checkpoint_seconds=0.0) for seed in (1, 2, 3)]
-
+@pytest.mark.parametrize(
+    ("epoch", "plans", "kind"),
+    [
+        (1, [plan(seed, checkpoint_seconds=0.0) for seed in (1, 2, 3)], EAGER),
+        (4, [plan(seed, checkpoint_seconds=0.0) for seed in (1, 2, 3)], EAGER),
+        (6, hasty_and_patient(), EAGER),
+        (6, hasty_and_patient(), Kind("traced")),
+    ],
+)
+def test_a_sweep_resumes_bit_for_bit(epoch: int, plans: list[Plan], kind: Kind, tmp_path: Any) -> None:
     def models() -> list[Variant]:
         return [made("factor_vae", 2 + each.seed, each.seed) for each in plans]
 
     def go(trained: list[Variant], *observers: Any, path: Any = None) -> list[Outcome]:
         checkpoint = None if path is None else Checkpoint(path, {"data": "d"})
-        return train_together(trained, rows(), rows(40, seed=9), plans, as_is, observers, checkpoint, kind=EAGER)
+        return train_together(trained, rows(), rows(40, seed=9), plans, as_is, observers, checkpoint, kind=kind)
 
     whole, resumed = models(), models()
     expected = go(whole)
@@ -198,13 +221,10 @@ def test_a_sweep_resumes_bit_for_bit(epoch: int, tmp_path: Any) -> None:
 
 @pytest.mark.parametrize("name", variants.names())
 @pytest.mark.parametrize("seeds", [(1,), (1, 2)])
-def test_the_graph_that_is_compiled_is_the_reference_step(
-    name: str, seeds: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Alone and several in one; run as it stands, since a compiler takes its time."""
-    monkeypatch.setattr(step, "compiled_graph", lambda graph, held: graph)
+def test_a_traced_step_is_the_reference_step(name: str, seeds: tuple[int, ...]) -> None:
+    """Alone and several in one."""
     plans = [plan(seed) for seed in seeds]
-    together_and_alone(lambda: [made(name, seed=each.seed) for each in plans], plans, Kind(compiled=True))
+    together_and_alone(lambda: [made(name, seed=each.seed) for each in plans], plans, Kind("traced"))
 
 
 @pytest.mark.skipif(not can_compile(torch.device("cpu")), reason="no compiler here: steps are eager")
@@ -212,7 +232,7 @@ def test_the_graph_that_is_compiled_is_the_reference_step(
 @pytest.mark.slow
 def test_a_compiled_step_takes_the_reference_step(name: str, seeds: tuple[int, ...]) -> None:
     plans = [plan(seed) for seed in seeds]
-    together_and_alone(lambda: [made(name, seed=each.seed) for each in plans], plans, Kind(compiled=True))
+    together_and_alone(lambda: [made(name, seed=each.seed) for each in plans], plans, Kind("compiled"))
 
 
 def test_a_hopeless_model_ends_training_alone_only() -> None:

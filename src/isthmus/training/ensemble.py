@@ -16,11 +16,12 @@ from .members import Members
 from .optimiser import PER_MEMBER
 from .run import EpochRecord, Run
 from .state import TrainingState, nested
-from .step import EAGER, Draw, Kind, Step, best_kind
+from .step import Draw, Kind, Step, best_kind
 from .validation import Validation, with_losses
 
-# The share of members still going on at which a compiled or captured step is made anew for them.
-WORTH_COMPILING_ANEW = 1 / 4
+# The share of members still going on at which a step is made anew for them: the more it takes to make one, the fewer.
+WORTH_MAKING_ANEW = {"eager": 1.0, "traced": 3 / 4, "compiled": 1 / 4}
+WORTH_CAPTURING_ANEW = 1 / 4
 
 
 @dataclass
@@ -59,7 +60,7 @@ class Ensemble:
         self.standing = standing
         self.members = Members([run.variant for run in standing])
         plan = standing[0].plan
-        left = max(run.plan.epochs - run.epoch for run in standing) * self.steps
+        left = max(run.plan.epochs - (run.standing_since or 0) for run in standing) * self.steps
         kind = best_kind(self.members, left, self.batch_size, plan.compiled) if self.kind is None else self.kind
         kind = self.workers.told(kind if self.workers.alone else replace(kind, captured=False))
         self.step = Step(self.members, self.draw, plan.precision, kind, self.workers)
@@ -73,23 +74,35 @@ class Ensemble:
     def begin(self) -> None:
         """To be called once, after runs have been restored."""
         self.keep()
-        if self.can_shrink:
+        standing = [run for run in self.runs if run.standing_since is not None or not run.finished]
+        if len(standing) < len(self.standing):
+            # As when training stopped: others would be the same numbers, rounded otherwise.
+            self._go_on_with(standing)
+        elif self.can_shrink:
             self.shrink()
 
     @property
     def can_shrink(self) -> bool:
         """Whether so many members have ended that a step of the others is worth making anew."""
         going, all_ = len(self.active), len(self.standing)
-        return 0 < going < all_ and (self.step.kind == EAGER or going <= WORTH_COMPILING_ANEW * all_)
+        kind = self.step.kind
+        worth = WORTH_CAPTURING_ANEW if kind.captured else WORTH_MAKING_ANEW[kind.program]
+        return 0 < going < all_ and going <= worth * all_
 
     def shrink(self) -> None:
         """Leave out the runs that have ended."""
+        now = max(run.epoch for run in self.active)
         for run in self.standing:
-            run.last_state = self.state(run)
-        self._gather(self.active)
-        for run in self.standing:
-            assert run.last_state is not None
-            self.restore(run, run.last_state)
+            run.standing_since = None if run.finished else now
+            if run.ended is not None:
+                run.ended.counters.update(run.counters())
+        self._go_on_with(self.active)
+
+    def _go_on_with(self, standing: list[Run]) -> None:
+        states = [self.state(run) for run in standing]
+        self._gather(standing)
+        for run, state in zip(standing, states, strict=True):
+            self.restore(run, state)
         self.keep()
 
     # An epoch.
@@ -182,6 +195,10 @@ class Ensemble:
             ],
             [(run.counters(), run.best_weights) for run in self.standing],
         )
+        # The numbers of a run that has ended change as long as it stands among the others: they are taken now.
+        for run in self.standing:
+            if run.finished and run.ended is None:
+                run.ended = self.state(run)
 
     def go_back(self) -> None:
         """All runs as they were when they were last kept."""
@@ -206,9 +223,7 @@ class Ensemble:
 
     def states(self) -> list[TrainingState]:
         """Of every run, the state when it was last kept, from which `restore` makes it again."""
-        for run in self.standing:
-            run.last_state = self.state(run)
-        return [run.last_state for run in self.runs if run.last_state is not None]
+        return [run.ended or self.state(run) for run in self.runs]
 
     def state(self, run: Run) -> TrainingState:
         place = self.standing.index(run)

@@ -79,8 +79,10 @@ class Run:
     recoveries: int = 0
     slowing: float = 1.0
     failure: DivergenceError | None = None
-    # What `outcome` tells once the run has ended: its state after the last good epoch.
-    last_state: TrainingState | None = None
+    # The epoch when those that it trains with were put together; None once it has ended and they go on without it.
+    standing_since: int | None = 0
+    # Once the run has ended, its state after the last good epoch.
+    ended: TrainingState | None = None
 
     def counters(self) -> dict[str, Any]:
         """All of it that is no tensor, as JSON has it."""
@@ -91,6 +93,7 @@ class Run:
             "best_epoch": self.best_epoch,
             "recoveries": self.recoveries,
             "slowing": self.slowing,
+            "standing_since": self.standing_since,
         }
 
     def restore(self, counters: dict[str, Any], best_weights: dict[str, Tensor]) -> None:

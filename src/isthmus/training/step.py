@@ -1,7 +1,8 @@
-"""One training step: rows in, better weights out. Eager, compiled, or captured as one CUDA graph.
+"""One training step: rows in, better weights out. Eager, traced, compiled, or captured as one CUDA graph.
 
-The eager step of one model is the reference: it says what a step is. The others do the same sums in fewer, larger
-pieces; their losses agree with it up to rounding, which is checked when they are made.
+The eager step of one model is the reference: it says what a step is. The others do the same sums without asking anew
+what they are, or in fewer, larger pieces; their losses agree with it up to rounding, which is checked when they are
+made.
 """
 
 import shutil
@@ -9,7 +10,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -27,9 +28,10 @@ from .optimiser import Optimiser
 Draw = Callable[[Tensor, Randomness], Tensor]
 TermsOf = Callable[[Variant, Tensor, Randomness], Terms]
 
-# Compiling takes this long, and saves about this share of a step. A step takes each model about as long as its
-# multiplications and its other operations on each number; on a GPU many fit in the time of one.
+# Compiling takes this long, tracing that long, and both save about this share of a step. A step takes each model about
+# as long as its multiplications and its other operations on each number; on a GPU many fit in the time of one.
 COMPILING_SECONDS = 15.0
+TRACING_SECONDS = 0.3
 SAVED_SHARE = 0.3
 MULTIPLICATIONS_PER_SECOND = 1e11
 OTHER_SECONDS = 1e-3
@@ -40,9 +42,10 @@ ROUNDING = 1e-3
 
 @dataclass(frozen=True)
 class Kind:
-    """How a step is taken: its operations one by one or compiled, started from Python or replayed as one graph."""
+    """How a step is taken: as its code says, from the list of operations that its code came to once, or from that list
+    compiled; started from Python, or replayed as one CUDA graph."""
 
-    compiled: bool = False
+    program: Literal["eager", "traced", "compiled"] = "eager"
     captured: bool = False
 
 
@@ -177,16 +180,16 @@ class Program:
 
     def __init__(self, step: Step, index: int):
         self.step, self.index = step, index
-        self.compiled: Callable[..., Any] | None = None
+        self.made: Callable[..., Any] | None = None  # traced or compiled
 
     def __call__(self, rows: Tensor, noise: Sequence[Tensor]) -> tuple[Tensor, Sequence[Tensor | None], Tensor]:
         tensors = list(self.step.members.tensors.values())
-        if self.step.kind.compiled and self.compiled is None:
-            self.compiled = self._compile(tensors, rows, noise)
-        if self.compiled is None:
+        if self.step.kind.program != "eager" and self.made is None:
+            self.made = self._make(tensors, rows, noise)
+        if self.made is None:
             return self.compute(tensors, rows, *noise)
         with torch.no_grad():
-            return self.compiled([tensor.detach() for tensor in tensors], rows, noise)
+            return self.made([tensor.detach() for tensor in tensors], rows, noise)
 
     def loss(self, variant: Variant, x: Tensor, randomness: Randomness) -> dict[str, Tensor]:
         """The terms of the player's loss, shape (terms, rows), and the rows they are of."""
@@ -214,8 +217,11 @@ class Program:
         sums = by_term.detach().sum(-1)
         return result["batch"].detach(), gradients, sums.unsqueeze(-1) if members.single else sums
 
-    def _compile(self, tensors: list[Tensor], rows: Tensor, noise: Sequence[Tensor]) -> Callable[..., Any] | None:
-        """The graph of forward and backward operations together, compiled; None if it does not do the same."""
+    def _make(self, tensors: list[Tensor], rows: Tensor, noise: Sequence[Tensor]) -> Callable[..., Any] | None:
+        """The graph of forward and backward operations together, compiled where that is wanted; None if it does not do
+        the same. On its own it already leaves out what costs a stack of small models most: stacking and
+        differentiating, decided anew at every step.
+        """
         count = len(tensors)
         learned: list[bool] = []  # whether there is a gradient for each parameter
 
@@ -225,10 +231,12 @@ class Program:
             return [batch, sums, *(gradient for gradient in gradients if gradient is not None)]
 
         held = [*(tensor.detach() for tensor in tensors), rows, *noise]
-        compiled = compiled_graph(make_fx(flat)(*held), held)
+        graph: Callable[..., Any] = make_fx(flat)(*held)
+        if self.step.kind.program == "compiled":
+            graph = compiled_graph(graph, held)
 
         def program(tensors: list[Tensor], rows: Tensor, noise: Sequence[Tensor]) -> Any:
-            batch, sums, *gradients = compiled(*tensors, rows, *noise)
+            batch, sums, *gradients = graph(*tensors, rows, *noise)
             left = iter(gradients)
             return batch, [next(left) if known else None for known in learned], sums
 
@@ -293,13 +301,16 @@ def best_kind(members: Members, steps: int, batch: int, compiled: bool | None = 
     """How so many steps are best taken, where `compiled` does not say it.
 
     It depends on the work alone, so that the same training takes the same steps. A graph is captured wherever there is
-    a GPU. Compiling must save more time than it takes.
+    a GPU. Compiling and tracing must save more time than they take; tracing a single model saves none.
     """
     on_gpu = members.device.type == "cuda"
     numbers = sum(parameter.numel() for parameter in members.template.own_parameters())
     seconds = GPU_STEP_SECONDS if on_gpu else len(members) * (OTHER_SECONDS + product_seconds(batch, numbers))
-    worth = SAVED_SHARE * seconds * steps > COMPILING_SECONDS if compiled is None else compiled
-    return Kind(compiled=worth and can_compile(members.device), captured=on_gpu)
+    saved = SAVED_SHARE * seconds * steps
+    if (saved > COMPILING_SECONDS if compiled is None else compiled) and can_compile(members.device):
+        return Kind("compiled", captured=on_gpu)
+    traced = not members.single and not on_gpu and saved > TRACING_SECONDS
+    return Kind("traced" if traced else "eager", captured=on_gpu)
 
 
 def product_seconds(batch: int, numbers: int) -> float:
