@@ -5,6 +5,7 @@ import pytest
 from scipy.stats import ks_2samp
 
 from isthmus.core.errors import DataError
+from isthmus.evaluation import generation
 from isthmus.evaluation.generation import (
     column_shape_error,
     copied_share,
@@ -339,3 +340,15 @@ def test_hard_sets_give_numbers_or_none(real, synthetic, is_category):
 def test_sets_with_other_columns_are_refused():
     with pytest.raises(DataError, match="synthetic rows have shape"):
         generation_quality(np.ones((5, 2)), np.ones((5, 3)), np.ones((5, 3)), mask(0, 0, 0), generator())
+
+
+def test_correlations_at_once_are_those_of_each_pair() -> None:
+    """Columns with gaps, constants, copies, and spreads that no square holds among them."""
+    rows = generator().normal(size=(300, 10))
+    rows[:, 2], rows[5, 3], rows[:, 5] = 0.1, np.nan, -2 * rows[:, 4]
+    rows[:, 6] *= 1e300
+    rows[:, 7] *= 1e-300
+    pairs = np.array([(first, second) for first in range(10) for second in range(first)])
+    expected = [generation._correlation(rows[:, first], rows[:, second]) for first, second in pairs]
+    assert generation._correlations(rows, pairs) == pytest.approx(expected, abs=1e-12)
+    assert 0.0 in expected and pytest.approx(min(expected)) == -1.0

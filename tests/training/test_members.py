@@ -127,7 +127,7 @@ def hasty_and_patient() -> list[Plan]:
 
 
 # The second puts members together anew less often: those that have ended go on unheard. The third never does here.
-@pytest.mark.parametrize("worth", [1.0, 3 / 4, 0.0])
+@pytest.mark.parametrize("worth", [1.0, 1 / 2, 0.0])
 def test_members_that_end_early_do_not_stop_the_others(worth: float, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(ensemble.WORTH_MAKING_ANEW, "traced", worth)
     plans = hasty_and_patient()

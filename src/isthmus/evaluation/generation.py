@@ -152,13 +152,14 @@ def pair_trend_error(
             column: (_category_codes if categorical[column] else _bin_codes)(real[:, column], synthetic[:, column])
             for column in varying[np.unique(chosen)]
         }
-    errors = []
-    for first, second in varying[chosen]:
-        if categorical[first] or categorical[second]:
-            errors.append(_total_variation(*map(_joint_codes, codes[first], codes[second])))
-        else:
-            correlations = [_correlation(rows[:, first], rows[:, second]) for rows in (real, synthetic)]
-            errors.append(abs(correlations[0] - correlations[1]) / 2)
+    with_category = np.asarray(categorical, bool)[varying[chosen]].any(1)
+    errors = [
+        _total_variation(*map(_joint_codes, codes[first], codes[second]))
+        for first, second in varying[chosen[with_category]]
+    ]
+    numbers = varying[chosen[~with_category]]
+    correlations = [_correlations(rows, numbers) for rows in (real, synthetic)]
+    errors += (np.abs(correlations[0] - correlations[1]) / 2).tolist()
     return float(np.mean(errors))
 
 
@@ -293,6 +294,29 @@ def _total_variation(real: np.ndarray, synthetic: np.ndarray) -> float:
     _, codes = np.unique(np.concatenate([real, synthetic]), return_inverse=True)
     shares = [np.bincount(part, minlength=codes.max() + 1) / len(part) for part in np.split(codes, [len(real)])]
     return float(np.abs(shares[0] - shares[1]).sum() / 2)
+
+
+def _correlations(rows: np.ndarray, pairs: np.ndarray) -> np.ndarray:
+    """Pearson's correlation of each pair of columns, shape (pairs,), as `_correlation` gives it.
+
+    Those between columns without a gap come from one product.
+    """
+    columns = np.unique(pairs)
+    columns = columns[np.isfinite(rows[:, columns]).all(0)]
+    place = np.full(rows.shape[1], -1)
+    place[columns] = np.arange(len(columns))
+    at = place[pairs]  # (pairs, 2), -1 for a column with gaps
+    whole = (at >= 0).all(1)
+    correlations = np.empty(len(pairs))
+    if whole.any():
+        values = rows[:, columns]
+        with np.errstate(all="ignore"):
+            matrix = np.nan_to_num(np.corrcoef(values, rowvar=False)).reshape(len(columns), len(columns))
+        varies = np.ptp(values, axis=0) > 0
+        correlations[whole] = (matrix * np.outer(varies, varies))[at[whole, 0], at[whole, 1]]
+    for pair in np.flatnonzero(~whole):
+        correlations[pair] = _correlation(rows[:, pairs[pair, 0]], rows[:, pairs[pair, 1]])
+    return correlations
 
 
 def _correlation(first: np.ndarray, second: np.ndarray) -> float:

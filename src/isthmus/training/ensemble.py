@@ -20,7 +20,7 @@ from .step import Draw, Kind, Step, best_kind
 from .validation import Validation, with_losses
 
 # The share of members still going on at which a step is made anew for them: the more it takes to make one, the fewer.
-WORTH_MAKING_ANEW = {"eager": 1.0, "traced": 3 / 4, "compiled": 1 / 4}
+WORTH_MAKING_ANEW = {"eager": 1.0, "traced": 1 / 2, "compiled": 1 / 4}
 WORTH_CAPTURING_ANEW = 1 / 4
 
 

@@ -31,7 +31,7 @@ TermsOf = Callable[[Variant, Tensor, Randomness], Terms]
 # Compiling takes this long, tracing that long, and both save about this share of a step. A step takes each model about
 # as long as its multiplications and its other operations on each number; on a GPU many fit in the time of one.
 COMPILING_SECONDS = 15.0
-TRACING_SECONDS = 0.3
+TRACING_SECONDS = 1.0
 SAVED_SHARE = 0.3
 MULTIPLICATIONS_PER_SECOND = 1e11
 OTHER_SECONDS = 1e-3
