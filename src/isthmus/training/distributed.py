@@ -73,14 +73,14 @@ class Workers:
         """A stream of this process' own, beside one that all have."""
         return randomness if self.alone else randomness.child("process", self.rank)
 
-    def average_(self, tensors: Sequence[Tensor], weight: float) -> None:
-        """Put into each tensor, in place, the sum over processes of that tensor times the process' weight.
+    def averaged(self, tensors: Sequence[Tensor], weight: float) -> Sequence[Tensor]:
+        """For each tensor the sum over processes of that tensor times the process' weight.
 
         Gradients of mean losses, weighted by the share of the batch's rows that each mean is over, become the gradient
-        of the whole batch's mean. All tensors travel as one.
+        of the whole batch's mean. All tensors travel as one, and what comes back are its parts.
         """
         if self.alone:
-            return
+            return tensors
         flat = torch.cat([*(tensor.reshape(-1) for tensor in tensors), tensors[0].new_zeros(1)])
         flat *= weight
         flat[-1] = self._interrupted
@@ -89,8 +89,7 @@ class Workers:
         if flat.device.type == "cpu":
             self._check_interrupted(flat[-1])
         parts = flat[:-1].split([tensor.numel() for tensor in tensors])
-        for tensor, part in zip(tensors, parts, strict=True):
-            tensor.copy_(part.view_as(tensor))
+        return [part.view_as(tensor) for tensor, part in zip(tensors, parts, strict=True)]
 
     def summed(self, sums: dict[str, Tensor]) -> dict[str, Tensor]:
         """Numbers by name, each summed over the processes, in double precision."""

@@ -156,11 +156,10 @@ class Step:
         if self.workers.alone:
             return gradients
         held = [
-            torch.zeros_like(parameter) if gradient is None else gradient.contiguous()
+            torch.zeros_like(parameter) if gradient is None else gradient
             for parameter, gradient in zip(player.optimiser.parameters, gradients, strict=True)
         ]
-        self.workers.average_(held, self.weight)
-        return held
+        return self.workers.averaged(held, self.weight)
 
     def _set_epochs(self, epochs: Sequence[float]) -> None:
         held = self.members.tensors["epoch"]
