@@ -13,13 +13,12 @@ import pyarrow.parquet
 from ..core.errors import DataError
 from . import tables
 from .atomic import replacing
+from .chunks import ParquetChunks
 from .failures import damage_named, shown
 from .limits import check_bytes
 
 # What our own facts are called in a file's metadata.
 _KEY = "isthmus"
-# Column chunks are read in pieces of this many bytes, so that memory does not grow with a file's row groups.
-_READ_AHEAD = 2**20
 
 
 @dataclass(frozen=True)
@@ -59,25 +58,14 @@ def inspect(path: Path) -> ParquetFacts:
 def slices(path: Path, row_groups: Sequence[int], columns: Sequence[str], most_rows: int) -> Iterator[pa.Table]:
     """The rows of these row groups, in order, in tables of at most `most_rows`; one table is in memory at a time.
 
-    Only `columns` are read, if the file has them all; checksums of pages are verified where there are any.
-    Raises DataError naming the file if it is damaged.
+    Only `columns` are read, if the file has them all. Raises DataError naming the file if it is damaged.
     """
-    with damage_named(path, "Parquet"):
-        file = pyarrow.parquet.ParquetFile(
-            path, page_checksum_verification=True, pre_buffer=False, buffer_size=_READ_AHEAD
-        )
-    with file:
-        known = set(columns) <= set(file.schema_arrow.names)
-        batches = file.iter_batches(most_rows, row_groups=list(row_groups), columns=list(columns) if known else None)
-        while True:
-            with damage_named(path, "Parquet"):
-                batch = next(batches, None)
-                if batch is None:
-                    return
-                batch.validate(full=True)  # asking a damaged batch for its size can end the process
-                check_bytes(path, batch.nbytes)
-                table, _ = tables.checked(pa.Table.from_batches([batch]), path)
-            yield table
+    file = ParquetChunks(path)
+    known = set(columns) <= set(file.schema.names)
+    for group in row_groups:
+        for table in file.slices(group, most_rows, columns if known else None):
+            check_bytes(path, table.nbytes)
+            yield tables.checked(table, path)[0]
 
 
 def write_slices(rows: Iterable[pa.Table], path: Path, facts: dict[str, Any]) -> None:
