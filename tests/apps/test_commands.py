@@ -13,6 +13,7 @@ from PIL import Image
 from safetensors import safe_open
 
 import isthmus
+from isthmus.apps.cli.sizes import reason
 from isthmus.files.reading import read
 from isthmus.files.writing import write_rows, write_table
 
@@ -60,6 +61,31 @@ class TestFit:
         ended = succeed("fit", "penguins", "--model", "vae", "--latent", "auto", "--epochs", 2, "--json", "--out", out)
         facts = json.loads(ended.out)
         assert facts["latent_dim"] in [tried["latent_dim"] for tried in facts["size_search"]]
+        succeed("explain", out, "--out", tmp_path / "explained")
+        assert json.loads((tmp_path / "explained" / "explain.json").read_text())["size_search"] == facts["size_search"]
+        page = (tmp_path / "explained" / "explain.html").read_text()
+        assert f"Why {facts['latent_dim']} latent unit" in page
+        assert all(f"{tried['loss']:.2f}" in page for tried in facts["size_search"])
+
+    @pytest.mark.parametrize(
+        ("losses", "chosen", "words"),
+        [
+            ([9.0, 5.0, 6.0], 1, "2 lose least on held-out rows: 5 nats"),
+            ([9.0, 5.1, 5.0], 1, "2 are the fewest that lose hardly more on held-out rows than 4 do: 0.1 ± 0.3 nats"),
+        ],
+    )
+    def test_a_size_found_gives_its_reason(self, losses: list[float], chosen: int, words: str) -> None:
+        evidence = [
+            {
+                "latent_dim": 2**place,
+                "loss": loss,
+                "excess": loss - min(losses),
+                "standard_error": 0.3,
+                "chosen": place == chosen,
+            }
+            for place, loss in enumerate(losses)
+        ]
+        assert reason(evidence).startswith("of 1, 2, 4 latent units") and words in reason(evidence)
 
     def test_resume_gives_the_weights_of_the_uninterrupted_run(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -26,7 +26,8 @@ def explain(
     """Write what each latent unit stands for.
 
     Each unit is turned from low to high while the others stay put: which columns or pixels move, and by how much, in
-    their own units. DIR gets explain.html to look at and explain.json to read by program.
+    their own units. A model of --latent auto also says why it has that many. DIR gets explain.html to look at and
+    explain.json to read by program.
     """
     arguments.check_place(out, folder=True)
 
@@ -68,6 +69,8 @@ def explanation(estimator: "Estimator", codes: Any) -> dict[str, Any]:
         else "standard deviations of the column; for categories the probability that moves",
         "traversals": traversals(estimator, codes),
     }
+    if hasattr(estimator, "size_search_"):
+        facts["size_search"] = estimator.size_search_
     if domain.picture_kind == "image":
         maps = heat_maps(estimator, effect)
         facts["heat_maps"] = {str(entry["unit"]): maps[entry["unit"]] for entry in facts["carries"]}
@@ -83,6 +86,10 @@ def _show(facts: dict[str, Any]) -> None:
         print_table(["unit", "largest change of a pixel (share of black to white)"], strengths)
     if asleep:
         print(f"{asleep} of {facts['latent_dim']} units move{'s' * (asleep == 1)} next to nothing.")
+    if "size_search" in facts:
+        from .sizes import reason
+
+        print(f"{reason(facts['size_search']).capitalize()}.")
 
 
 def _moves(facts: dict[str, Any]) -> list[list[str]]:

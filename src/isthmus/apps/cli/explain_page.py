@@ -5,7 +5,9 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from ...estimator.size_search import NEGLIGIBLE_SHARE
 from ...report.figures import sparkline
+from .sizes import reason
 
 
 def render(facts: dict[str, Any]) -> str:
@@ -14,7 +16,10 @@ def render(facts: dict[str, Any]) -> str:
         loader=PackageLoader("isthmus.apps.cli"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
     style = PackageLoader("isthmus.report", "page").get_source(environment, "page.css")[0]
-    return environment.get_template("explain.html").render(facts=facts, units=_units(facts), style=Markup(style))
+    sizes = reason(facts["size_search"]).capitalize() if "size_search" in facts else ""
+    return environment.get_template("explain.html").render(
+        facts=facts, units=_units(facts), sizes=sizes, negligible=f"{NEGLIGIBLE_SHARE:.0%}", style=Markup(style)
+    )
 
 
 def _units(facts: dict[str, Any]) -> list[dict[str, Any]]:

@@ -1,5 +1,6 @@
 """`isthmus fit`: train one model and keep it."""
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -92,7 +93,9 @@ def _fit(
         print_notes([f"there is no checkpoint {checkpoint.path}; starting from the beginning"])
     workers.meet()
     estimator.set_params(verbose=1)  # a bar, on a terminal only; the model file keeps what the user asked for
+    began = time.perf_counter()
     estimator.fit(rows, checkpoint=None if searched else checkpoint.path, workers=workers)
+    seconds = time.perf_counter() - began  # of all sizes that were tried, and of learning what the columns are
     estimator.set_params(verbose=options.get("verbose", 0))
     print_notes(estimator.domain_.notes())
     if estimator.training_["interrupted"]:
@@ -104,8 +107,12 @@ def _fit(
     facts = _facts(estimator, out)
     sentence = (
         f"{estimator.variant().title} with {facts['latent_dim']} latent units: {facts['rows']:,} rows, "
-        f"{facts['epochs']} epochs, {facts['seconds']:.1f} s, loss {facts['loss']:.4g} nats per row. Written to {out}"
+        f"{facts['epochs']} epochs, {seconds:.1f} s, loss {facts['loss']:.4g} nats per row. Written to {out}"
     )
+    if "size_search" in facts:
+        from .sizes import reason
+
+        sentence += f"\n{reason(facts['size_search']).capitalize()}."
     print_result(facts, sentence, as_json)
 
 
