@@ -1,10 +1,11 @@
 """Train on Parquet files of two sizes and see whether memory grows with them.
 
-    python benchmarks/larger_than_memory.py FOLDER [--gigabytes 2 20]
+    python benchmarks/larger_than_memory.py FOLDER [--gigabytes 2 20] [--compiled]
 
 writes synthetic tables of these sizes into FOLDER, one after another, trains a VAE on each for one pass by the command
 line in a process of its own, and prints rows, seconds and the most memory that the process held (its resident set, as
-the system counts it). Each table is deleted again, unless --keep.
+the system counts it). Each table is deleted again, unless --keep. A long training compiles its steps, which takes memory
+of its own whatever the data: --compiled lets short ones do so too.
 """
 
 import argparse
@@ -78,13 +79,14 @@ def write(folder: Path, gigabytes: float) -> None:
         number += 1
 
 
-def measure(folder: Path) -> Measured:
+def measure(folder: Path, compiled: bool) -> Measured:
     """One pass over the files of a folder, by `isthmus fit` in a process of its own."""
     files = list(folder.glob("*.parquet"))
     groups = [pyarrow.parquet.read_metadata(path) for path in files]
     unpacked = sum(each.row_group(group).total_byte_size for each in groups for group in range(each.num_row_groups))
     model = folder.with_suffix(".safetensors")
     command = [sys.executable, "-m", "isthmus", "fit", folder, "--model", "vae", "--epochs", "1", "--out", model]
+    command += ["--set", "compiled=true"] if compiled else []
     began = time.perf_counter()
     process = subprocess.Popen([*map(str, command), *OPTIONS, "--stream", "--json"], stdout=subprocess.PIPE)
     assert process.stdout is not None
@@ -107,13 +109,14 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="where there is room for the largest table")
     parser.add_argument("--gigabytes", type=float, nargs="+", default=[2, 20], help="sizes of the Parquet files")
     parser.add_argument("--keep", action="store_true", help="leave the tables there, and take those that are there")
+    parser.add_argument("--compiled", action="store_true", help="compile the steps however few there are")
     given = parser.parse_args()
     print("Parquet GB  unpacked GB         rows  seconds  training s  rows/s in training  peak memory MB", flush=True)
     for gigabytes in given.gigabytes:
         folder = given.folder / f"{gigabytes:g}-gigabytes"
         if not (given.keep and folder.exists()):
             write(folder, gigabytes)
-        found = measure(folder)
+        found = measure(folder, given.compiled)
         if not given.keep:
             shutil.rmtree(folder)
         print(
