@@ -4,8 +4,8 @@
 
 writes synthetic tables of these sizes into FOLDER, one after another, trains a VAE on each for one pass by the command
 line in a process of its own, and prints rows, seconds and the most memory that the process held (its resident set, as
-the system counts it). Each table is deleted again, unless --keep. A long training compiles its steps, which takes memory
-of its own whatever the data: --compiled lets short ones do so too.
+the system counts it). Each table is deleted again, unless --keep. A long training compiles its steps, which takes
+memory of its own whatever the data: --compiled lets short ones do so too.
 """
 
 import argparse

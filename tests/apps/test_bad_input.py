@@ -367,3 +367,16 @@ class TestPlaces:
         arguments = ("encode", penguins_model, data, "--out", place / "codes.csv")
         refused(*arguments, names=["island"], clean=place, kept={"codes.csv"})
         assert (place / "codes.csv").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--set", "hidden=10000000,10000000"), "out of memory"),
+        (("--epochs", "99999999999999999999999999"), "less than or equal to 1000000"),
+    ],
+)
+def test_more_than_any_machine_has(options: tuple[str, ...], words: str, tmp_path: Path) -> None:
+    ended = run("fit", "penguins", "--model", "ae", "--latent", 2, *options, "--out", tmp_path / "m.safetensors")
+    assert ended.status == 2 and ended.err.count("\n") == 1 and words in ended.err
+    assert not list(tmp_path.iterdir())

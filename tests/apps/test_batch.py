@@ -15,6 +15,7 @@ import pyarrow.parquet as parquet
 import pytest
 
 from isthmus.apps.batch import parts, planning
+from isthmus.apps.batch.manifest import alone_in
 from isthmus.files.parquet_parts import inspect, slices, write_slices
 from isthmus.files.reading import read
 from isthmus.files.writing import write_table
@@ -209,6 +210,25 @@ def settled(folder: Path) -> bool:
 
 
 class TestRefusals:
+    def test_another_run_at_work(self, penguins: Path, penguins_model: Path, tmp_path: Path) -> None:
+        out = tmp_path / "codes"
+        with alone_in(out):
+            assert "another run is writing to it" in refused("encode", penguins_model, penguins, "--out", out)
+        succeed("encode", penguins_model, penguins, "--out", out)
+
+    def test_more_new_rows_than_a_folder_takes(self, penguins_model: Path, tmp_path: Path) -> None:
+        words = refused("generate", penguins_model, "-n", 10**14, "--out", tmp_path / "new")
+        assert "at most 10,000,000,000" in words and not (tmp_path / "new").exists()
+
+    def test_codes_of_more_units(self, penguins_model: Path, tmp_path: Path) -> None:
+        succeed("encode", penguins_model, "penguins", "--out", tmp_path / "codes.parquet")
+        codes = parquet.read_table(tmp_path / "codes.parquet")
+        last = codes.column_names[-1]
+        wider = codes.append_column(last[:-1] + str(int(last[-1]) + 1), codes.column(last))
+        write_table(wider, tmp_path / "wider.parquet")
+        words = refused("decode", penguins_model, tmp_path / "wider.parquet", "--out", tmp_path / "rows.parquet")
+        assert "decode them with the model that made them" in words
+
     @pytest.fixture
     def codes(self, penguins: Path, penguins_model: Path, tmp_path: Path) -> Path:
         """A folder that holds a finished run."""

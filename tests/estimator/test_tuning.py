@@ -47,3 +47,5 @@ def test_it_needs_rows_to_hold_out(monkeypatch: pytest.MonkeyPatch) -> None:
         isthmus.tune(isthmus.VAE(2, validation_fraction=0.0), curved_rows())
     with pytest.raises(OptionError, match="trials=0"):
         isthmus.tune(isthmus.VAE(2), curved_rows(), trials=0)
+    with pytest.raises(OptionError, match="trials='5'"):
+        isthmus.tune(isthmus.VAE(2), curved_rows(), trials="5")  # pyright: ignore[reportArgumentType]

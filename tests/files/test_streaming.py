@@ -251,3 +251,22 @@ def test_the_limit_of_reading_says_what_can_be_read_instead(tmp_path, monkeypatc
     with pytest.raises(DataError, match=r"the limit is .* fit reads Parquet, Arrow and \.npy files of any size"):
         read(tmp_path / "rows.parquet")
     assert joined(stream(tmp_path / "rows.parquet")).num_rows == 5
+
+
+@pytest.mark.parametrize("ending", [".parquet", ".arrow"])
+def test_chunks_without_rows_are_none(tmp_path, ending):
+    path, table = tmp_path / f"a{ending}", TABLE.select(["number", "text"])
+    empty = pa.RecordBatch.from_arrays([pa.array([], field.type) for field in table.schema], schema=table.schema)
+    batches = [table.slice(0, 2).to_batches()[0], empty, table.slice(2, 3).to_batches()[0]]
+    if ending == ".parquet":
+        with pyarrow.parquet.ParquetWriter(path, table.schema) as writer:
+            for batch in batches:
+                writer.write_table(pa.Table.from_batches([batch]))
+    else:
+        with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+            for batch in batches:
+                writer.write_batch(batch)
+    rows = stream(path)
+    assert len(rows.files[0].chunks) == 3 and rows.chunk_count == 2
+    mixed = joined(part.rows for part in rows.slices(list(reversed(range(rows.chunk_count))), lambda open_: open_ - 1))
+    assert len(mixed) == 5 and sorted(filter(None, mixed["number"].to_pylist())) == [-1.0, 0.5, 2.5, 7.0]

@@ -9,7 +9,7 @@ from torch import Tensor
 from isthmus import variants
 from isthmus.core.randomness import Randomness
 from isthmus.parts.networks import built
-from isthmus.training import ensemble
+from isthmus.training import ensemble, step
 from isthmus.training.checkpoint import Checkpoint
 from isthmus.training.loop import train, train_together
 from isthmus.training.members import Members, can_stand_together, weight_names
@@ -251,3 +251,76 @@ def test_a_step_draws_the_numbers_that_the_reference_draws() -> None:
         own = Randomness(3, "n")
         asked = [getattr(own, request.kind)(*request.shape) for request in requests[0]]
         assert all(torch.equal(mine, theirs) for mine, theirs in zip(given, asked, strict=True))
+
+
+@pytest.mark.parametrize("name", variants.names())
+@pytest.mark.parametrize("kind", [EAGER, Kind("traced")])
+def test_half_precision_in_company(name: str, kind: Kind) -> None:
+    """Products of a stack are taken in the precision of those of one model, in which sums differ by a few per cent."""
+    plans = [plan(seed, precision="bfloat16") for seed in (1, 2)]
+    stacked = [made(name, seed=each.seed) for each in plans]
+    outcomes = train_together(stacked, rows(), rows(40, seed=9), plans, as_is, kind=kind)
+    for variant, own, outcome in zip(stacked, plans, outcomes, strict=True):
+        assert all(parameter.dtype == torch.float32 for parameter in variant.parameters())
+        alone = train(made(name, seed=own.seed), rows(), rows(40, seed=9), own, as_is, kind=EAGER)
+        first, twin = (each.history[0]["train"]["loss"] for each in (outcome, alone))
+        assert first == pytest.approx(twin, rel=0.03)
+
+
+def test_a_member_that_ended_does_not_count_steps_for_those_that_recovered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The others fail in the first epoch and so stay an epoch behind it; then it ends, ahead of them, and stands on."""
+    monkeypatch.setitem(ensemble.WORTH_MAKING_ANEW, "traced", 0.0)
+    failing = {"calls": 0}
+    finite = ensemble.Ensemble._finite
+
+    def first_fails(own: ensemble.Ensemble) -> list[bool]:
+        failing["calls"] += 1
+        found = finite(own)
+        return [seed == 9 for seed in seeds(own)] if failing["calls"] == 1 else found
+
+    def seeds(own: ensemble.Ensemble) -> list[int]:
+        return [run.plan.seed for run in own.standing]
+
+    monkeypatch.setattr(ensemble.Ensemble, "_finite", first_fails)
+    plans = [plan(9, 0.1, patience=1, schedule="constant"), plan(2), plan(3)]
+    models = [made("vae", seed=each.seed) for each in plans]
+    outcomes = train_together(models, rows(), rows(40, seed=8), plans, as_is, kind=Kind("traced"))
+    assert len(outcomes[0].history) < EPOCHS and [outcome.recoveries for outcome in outcomes] == [0, 1, 1]
+    for own, outcome in zip(plans[1:], outcomes[1:], strict=True):
+        failing["calls"] = 0
+        alone = train(made("vae", seed=own.seed), rows(), rows(40, seed=8), own, as_is, kind=EAGER)
+        for mine, theirs in zip(outcome.history, alone.history, strict=True):
+            assert mine["train"]["loss"] == pytest.approx(theirs["train"]["loss"], rel=2e-5)
+
+
+def test_a_step_that_computes_something_else_is_left_for_the_reference(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A compiler that gets a gradient wrong, though the loss is right; it is asked once, not at every step."""
+    asked = []
+
+    def wrong(graph: Any, held: list[Tensor]) -> Any:
+        asked.append(graph)
+
+        def program(*given: Tensor) -> list[Tensor]:
+            batch, sums, *gradients = graph(*given)
+            return [batch, sums, 1.01 * gradients[0], *gradients[1:]]
+
+        return program
+
+    monkeypatch.setattr(step, "compiled_graph", wrong)
+    together_and_alone(lambda: [made("vae", seed=1)], [plan(1)], Kind("compiled"))
+    assert len(asked) == 1
+
+
+def test_ctrl_c_while_those_that_go_on_are_put_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All go back to where they were kept last, also the one that had just ended."""
+    gather = ensemble.Ensemble._gather
+
+    def interrupted(own: ensemble.Ensemble, standing: list[Any]) -> None:
+        gather(own, standing)
+        if len(standing) < len(own.runs):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(ensemble.Ensemble, "_gather", interrupted)
+    outcomes = run_of(hasty_and_patient())
+    assert all(outcome.interrupted and outcome.history for outcome in outcomes)
+    assert len({outcome.state.counters["epoch"] for outcome in outcomes}) == 1

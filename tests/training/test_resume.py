@@ -16,6 +16,7 @@ from torch import Tensor
 
 from isthmus import variants
 from isthmus.core.errors import ModelFileError
+from isthmus.files.tensor_file import write_tensors
 from isthmus.training.checkpoint import Checkpoint
 from isthmus.training.loop import train
 from isthmus.training.run import EpochRecord, Outcome, Plan
@@ -227,3 +228,28 @@ def test_states_are_copies() -> None:
     held: dict[str, Tensor] = {name: value.clone() for name, value in outcome.state.tensors.items()}
     train(variant, rows(), None, PLAN, as_is)
     assert all(torch.equal(value, held[name]) for name, value in outcome.state.tensors.items())
+
+
+@pytest.mark.parametrize("resume", [True, False])
+def test_what_is_no_checkpoint_is_refused_in_one_line(resume: bool, tmp_path: Path) -> None:
+    """A model file where a checkpoint should be, damage, and a folder."""
+    place = tmp_path / "c"
+    if not resume:
+        place.mkdir()
+        with pytest.raises(ModelFileError, match="a folder, where a checkpoint would be written"):
+            Checkpoint(place, FINGERPRINT).remove()
+        return
+    write_tensors(place, {"w": torch.ones(3)}, {"variant": "vae"})
+    with pytest.raises(ModelFileError, match=r"c: a file of isthmus, but not a checkpoint; start without resuming$"):
+        Checkpoint(place, FINGERPRINT).load()
+    place.write_bytes(b"garbage that is long enough")
+    with pytest.raises(ModelFileError, match=r"c: damaged, or no file of isthmus; start without resuming$"):
+        Checkpoint(place, FINGERPRINT).load()
+
+
+def test_what_a_killed_run_left_half_written_goes_with_the_checkpoint(tmp_path: Path) -> None:
+    left = [tmp_path / f".{name}.0123456789ab.partial" for name in ("c", "other")]
+    for path in left:
+        path.write_bytes(b"half")
+    Checkpoint(tmp_path / "c", FINGERPRINT).remove()
+    assert [path.exists() for path in left] == [False, True]

@@ -38,7 +38,14 @@ def numbers_of(estimator: Estimator, rows: Any, place: str) -> np.ndarray:
     if not isinstance(rows, pa.Table):
         return rows
     columns = []
-    for name in estimator.get_feature_names_out():
+    names = [str(name) for name in estimator.get_feature_names_out()]
+    following = f"{names[0].removesuffix('0')}{len(names)}"
+    if following in rows.column_names:
+        raise DataError(
+            f"{place}: holds codes of more than {len(names)} units, and this model has {len(names)}; decode them with "
+            "the model that made them"
+        )
+    for name in names:
         if name not in rows.column_names:
             has = ", ".join(rows.column_names[:8])
             raise DataError(f"{place}: column '{name}' is missing; codes of this model need it, and the file has {has}")

@@ -3,7 +3,7 @@
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import AfterValidator, BeforeValidator, PositiveInt
+from pydantic import AfterValidator, BeforeValidator, Field, PositiveInt
 from pydantic_core import PydanticCustomError
 
 from ..core.options import Options, option
@@ -31,6 +31,7 @@ def _seed(value: Any) -> Any:
 
 Widths = Annotated[Literal["auto"] | tuple[PositiveInt, ...], BeforeValidator(_widths)]
 Count = Annotated[PositiveInt, BeforeValidator(_plain)]
+Epochs = Annotated[int, Field(gt=0, le=1_000_000), BeforeValidator(_plain)]
 Number = Annotated[float, BeforeValidator(_plain)]
 
 
@@ -41,7 +42,7 @@ class SharedOptions(Options):
     activation: Literal["relu", "silu", "gelu", "tanh"] = option("relu", "function between layers")
     data: str = option("auto", "what rows are: 'table', 'image', or told by their type")
     likelihood: str = option("auto", "noise of numbers or pixels, such as 'gaussian' or 'bernoulli'")
-    epochs: Count | Literal["auto"] = option("auto", "passes over the rows; 'auto' aims at 4,000 steps")
+    epochs: Epochs | Literal["auto"] = option("auto", "passes over the rows; 'auto' aims at 4,000 steps")
     batch_size: Count = option(128, "rows per step")
     learning_rate: Number = option(2e-3, "Adam's step size", above=0)
     schedule: Literal["cosine", "constant"] = option("cosine", "how the learning rate changes over training")

@@ -28,8 +28,8 @@ def tune(estimator: Estimator, X: Rows, *, trials: int = 20) -> Estimator:
     Raises OptionError without Optuna, DataError where no rows are held out.
     """
     optuna = _optuna()
-    if trials < 1:
-        raise OptionError(f"trials={trials}: at least 1 is needed")
+    if not isinstance(trials, int) or trials < 1:
+        raise OptionError(f"trials={trials!r}: give a whole number of at least 1")
     shared, _ = estimator._options()
     seed = seed_from(estimator.random_state)
     checker = _like(estimator, random_state=seed)

@@ -1,15 +1,21 @@
 """Whole files or none: a write that fails or is killed leaves what was there before."""
 
+import glob
 import os
 import secrets
 import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 
 from ..core.errors import DataError
 from .failures import reason, shown
+
+# Of a file's name, what the name of its unfinished file repeats, and the random part of that.
+LONGEST_NAME = 40
+TOKEN_BYTES = 6
 
 
 @contextmanager
@@ -23,8 +29,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
     final = Path(os.path.realpath(path))  # A link stays a link: the file that it points to is replaced.
     with _unwritable_named(path):
         _check_place(final, path)
-        # The name is short, since a long one plus a suffix may be too long for the file system.
-        temporary = final.with_name(f".{final.name[:40]}.{secrets.token_hex(6)}.partial")
+        temporary = final.with_name(f"{_beginning(final)}{secrets.token_hex(TOKEN_BYTES)}.partial")
         try:
             yield temporary
             _flush_tree(temporary)
@@ -35,6 +40,22 @@ def replacing(path: str | Path) -> Iterator[Path]:
             raise
         if os.name == "posix":  # Elsewhere a folder cannot be opened, and the rename is flushed with the file.
             _flush(final.parent, os.O_RDONLY)
+
+
+def remove_leftovers(path: str | Path) -> None:
+    """Delete what processes that were killed while they wrote `path` left beside it; nobody may be writing it now."""
+    final = Path(os.path.realpath(path))
+    for entry in final.parent.glob(f"{glob.escape(_beginning(final))}{'?' * 2 * TOKEN_BYTES}.partial"):
+        _remove(entry)
+
+
+def _beginning(final: Path) -> str:
+    """How the names of unfinished files begin: short, since a long name plus a suffix may be too long for the file
+    system, and of long names each with a beginning of its own."""
+    name = final.name
+    if len(name) > LONGEST_NAME:
+        name = f"{name[:LONGEST_NAME]}-{sha256(os.fsencode(name)).hexdigest()[:8]}"
+    return f".{name}."
 
 
 @contextmanager

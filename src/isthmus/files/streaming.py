@@ -74,7 +74,8 @@ class Stream:
 
     @property
     def chunk_count(self) -> int:
-        return sum(len(file.chunks) for file in self.files)
+        """How many chunks hold rows."""
+        return len(self._places())
 
     def __iter__(self) -> Iterator[Any]:
         for part in self.slices():

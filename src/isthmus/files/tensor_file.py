@@ -38,12 +38,14 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         with safe_open(path, framework="pt", device="cpu") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+    except ModelFileError:
+        raise
     except FileNotFoundError:
         raise ModelFileError(f"{path}: there is no such file") from None
     except OSError as failure:
         raise ModelFileError(f"{path}: cannot be read: {failure.strerror or failure}") from None
     except (SafetensorError, AttributeError, LookupError, MemoryError, RuntimeError, TypeError, ValueError) as failure:
-        raise ModelFileError(f"{path}: damaged or not a model file: {first_line(failure)}") from None
+        raise ModelFileError(f"{path}: damaged, or no file of isthmus: {first_line(failure)}") from None
     text = metadata.get("isthmus")
     if text is None:
         raise ModelFileError(f"{path}: a safetensors file, but not one of isthmus")
@@ -74,7 +76,7 @@ def _check_header(path: Path) -> None:
     with path.open("rb") as file:
         declared = int.from_bytes(file.read(8), "little")
     if size < 10 or declared > min(LARGEST_HEADER, size - 8):
-        raise ModelFileError(f"{path}: damaged or not a model file")
+        raise ModelFileError(f"{path}: damaged, or no file of isthmus")
 
 
 def _digest(tensors: dict[str, Tensor], text: str) -> str:

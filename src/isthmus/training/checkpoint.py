@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import ModelFileError
+from ..files.atomic import remove_leftovers
 from ..files.tensor_file import read_tensors, write_tensors
 from .state import TrainingState, nested
 
@@ -44,6 +45,7 @@ class Checkpoint:
                 continue
             try:
                 tensors, facts = read_tensors(path)
+                _check_is_checkpoint(path, facts)
             except ModelFileError as failure:
                 damaged = failure
                 self._newest_is_damaged |= path == self.path
@@ -58,10 +60,19 @@ class Checkpoint:
                 for place, counters in enumerate(facts["counters"])
             ]
         if damaged is not None:
-            raise damaged
+            raise ModelFileError(f"{damaged}; start without resuming")
         return None
 
     def remove(self) -> None:
-        """Delete the files; called when training has ended and its result is safe elsewhere."""
-        self.path.unlink(missing_ok=True)
-        self.previous.unlink(missing_ok=True)
+        """Delete the files, and what a killed run left half-written; called when training has ended and its result is
+        safe elsewhere."""
+        for path in (self.path, self.previous):
+            if path.is_dir():
+                raise ModelFileError(f"{path}: a folder, where a checkpoint would be written; move it or name another")
+            path.unlink(missing_ok=True)
+        remove_leftovers(self.path)
+
+
+def _check_is_checkpoint(path: Path, facts: dict[str, Any]) -> None:
+    if not isinstance(facts.get("fingerprint"), dict) or not isinstance(facts.get("counters"), list):
+        raise ModelFileError(f"{path}: a file of isthmus, but not a checkpoint")

@@ -16,7 +16,7 @@ from .members import Members
 from .optimiser import PER_MEMBER
 from .run import EpochRecord, Run
 from .state import TrainingState, nested
-from .step import Draw, Kind, Step, best_kind
+from .step import Draw, Kind, Player, Step, best_kind
 from .validation import Validation, with_losses
 
 # The share of members still going on at which a step is made anew for them: the more it takes to make one, the fewer.
@@ -26,8 +26,11 @@ WORTH_CAPTURING_ANEW = 1 / 4
 
 @dataclass
 class Kept:
-    """Where runs go back to: all tensors of the members and of the optimisers, and each run's counters."""
+    """Where runs go back to: who stood together, their tensors and those of the optimisers, each run's counters."""
 
+    standing: list[Run]
+    members: Members
+    players: list[Player]
     tensors: dict[str, Tensor]
     moments: list[dict[str, Tensor]]
     runs: list[tuple[dict[str, Any], dict[str, Tensor]]]
@@ -154,11 +157,21 @@ class Ensemble:
         led = [leader if run.finished else run for run in self.standing]
         epochs = [[run.epoch + share for share in shares] for run in led]
         rates = [run.rates(each) for run, each in zip(led, epochs, strict=True)]
+        self._count_steps_like(leader)
         self.members.template.train()
         for batch, *now in zip(
             self._batches(streams), zip(*epochs, strict=True), zip(*rates, strict=True), strict=True
         ):
             self.step(batch, noise, *now)
+
+    def _count_steps_like(self, leader: Run) -> None:
+        """Members that have ended count their steps like the leader: those that were ahead of it would tell all how
+        far the optimiser is, since members whose rates are alike are counted as one."""
+        ended = [place for place, run in enumerate(self.standing) if run.finished]
+        if ended:
+            for player in self.step.players:
+                steps = player.optimiser.steps
+                steps[ended] = steps[self.standing.index(leader)].clone()
 
     def _batches(self, streams: list[Randomness]) -> Iterator[Tensor]:
         if self.members.single:
@@ -188,6 +201,9 @@ class Ensemble:
     def keep(self) -> None:
         """Remember this moment."""
         self.kept = Kept(
+            self.standing,
+            self.members,
+            self.step.players,
             {name: tensor.detach().clone() for name, tensor in self.members.tensors.items()},
             [
                 {name: tensor.clone() for name, tensor in player.optimiser.tensors().items()}
@@ -202,7 +218,7 @@ class Ensemble:
 
     def go_back(self) -> None:
         """All runs as they were when they were last kept."""
-        for run, (counters, best_weights) in zip(self.standing, self.kept.runs, strict=True):
+        for run, (counters, best_weights) in zip(self.kept.standing, self.kept.runs, strict=True):
             run.restore(counters, best_weights)
 
     @torch.no_grad()
@@ -226,20 +242,16 @@ class Ensemble:
         return [run.ended or self.state(run) for run in self.runs]
 
     def state(self, run: Run) -> TrainingState:
-        place = self.standing.index(run)
-        counters, best_weights = self.kept.runs[place]
-        weights = self.members.state_dict(place, self.kept.tensors)
+        """Of one run, from what was kept last: also where those that go on are just being put together."""
+        kept = self.kept
+        place = kept.standing.index(run)
+        counters, best_weights = kept.runs[place]
+        weights = kept.members.state_dict(place, kept.tensors)
         tensors = {f"model.{name}": value for name, value in weights.items()}
-        for index, (player, moments) in enumerate(zip(self.step.players, self.kept.moments, strict=True)):
+        for index, (player, moments) in enumerate(zip(kept.players, kept.moments, strict=True)):
             for name, tensor in moments.items():
-                tensors[f"player.{index}.{name}"] = self._moment(player.names, name, tensor, place)
+                tensors[f"player.{index}.{name}"] = _moment(kept.members, player.names, name, tensor, place)
         return TrainingState(tensors | {f"best.{name}": value for name, value in best_weights.items()}, counters)
-
-    def _moment(self, names: list[str], name: str, tensor: Tensor, place: int) -> Tensor:
-        """A member's own part of what an optimiser holds."""
-        if name in PER_MEMBER:
-            return tensor[place].clone()
-        return self.members.own(tensor, place, names[int(name.partition(".")[0])])
 
     @torch.no_grad()
     def restore(self, run: Run, state: TrainingState) -> None:
@@ -254,6 +266,13 @@ class Ensemble:
                     held[name][place] = value
                 else:
                     self.members.at(held[name], place, player.names[int(name.partition(".")[0])], value)
+
+
+def _moment(members: Members, names: list[str], name: str, tensor: Tensor, place: int) -> Tensor:
+    """A member's own part of what an optimiser holds."""
+    if name in PER_MEMBER:
+        return tensor[place].clone()
+    return members.own(tensor, place, names[int(name.partition(".")[0])])
 
 
 def _is_finite(record: EpochRecord) -> bool:

@@ -28,7 +28,11 @@ def make_stackable(module: nn.Module) -> None:
 
 
 class _Linear(torch.autograd.Function):
-    """x Wᵀ + b of one model: x (rows, inputs), W (outputs, inputs), b (outputs,)."""
+    """x Wᵀ + b of one model: x (rows, inputs), W (outputs, inputs), b (outputs,).
+
+    Where products are taken in half precision, so are those of the gradient: it comes in that type, and autograd
+    returns it to the parameters' own.
+    """
 
     @staticmethod
     def forward(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -42,7 +46,7 @@ class _Linear(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        x, weight = ctx.saved_tensors
+        x, weight = (value.to(gradient.dtype) for value in ctx.saved_tensors)
         return gradient @ weight, gradient.t() @ x, gradient.sum(0)
 
     @staticmethod
@@ -75,6 +79,6 @@ class _StackedLinear(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor, Tensor]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        x, weight = ctx.saved_tensors
+        x, weight = (value.to(gradient.dtype) for value in ctx.saved_tensors)
         own = torch.bmm(gradient, weight) if ctx.needs_input_grad[0] else None
         return own, torch.bmm(gradient.mT, x), gradient.sum(1)

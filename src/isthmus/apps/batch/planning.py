@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ...core.errors import DataError, ModelFileError
+from ...core.errors import DataError, ModelFileError, OptionError
 from ...core.randomness import Randomness
 from ...files import tables
 from ...files.failures import shown
@@ -19,6 +19,8 @@ PART_ROWS = 2**18
 # New rows of a part are in memory at once: at most so many, and at most so many cells.
 GENERATED_ROWS = 100_000
 GENERATED_CELLS = 2**23
+# The manifest names every part: so many take some ten megabytes of it.
+MOST_PARTS = 100_000
 
 
 def plan_folder(command: str, model: str, folder: str) -> Manifest:
@@ -53,6 +55,11 @@ def plan_rows(model: str, rows: int, features: int, seed: int, where: dict[str, 
     A part's seed depends on the seed and the part's number only, so that its rows are the same whoever draws it.
     """
     size = max(1, min(GENERATED_ROWS, GENERATED_CELLS // features))
+    if rows > MOST_PARTS * size:
+        raise OptionError(
+            f"{rows:,} rows: at most {MOST_PARTS * size:,} of this model are written to one folder; "
+            "give fewer, and another folder with another seed for more"
+        )
     starts = range(0, rows, size)
     parts = [
         Part(number, start, min(size, rows - start), seed=Randomness(seed, "part", number).seed)

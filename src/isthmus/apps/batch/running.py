@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ...core.errors import DataError, IsthmusError
 from ...files.failures import shown
-from .manifest import Manifest
+from .manifest import Manifest, alone_in
 from .parts import Job, PartWriter, found
 
 # Told of how many parts are done and how many there are.
@@ -31,11 +31,20 @@ def run(
 
     Raises DataError for input that cannot be used, for a folder of another run, and for what is missing at the end.
     """
-    from . import local, ray_data
+    from . import ray_data
 
     if engine == "ray":
         ray_data.check_installed()
     writer = PartWriter(job)  # before anything is written: what is wrong with the model is wrong with every part
+    with alone_in(Path(job.out)):
+        return _run(manifest, job, writer, engine, workers, watch)
+
+
+def _run(
+    manifest: Manifest, job: Job, writer: PartWriter, engine: str, workers: int | None, watch: Watcher | None
+) -> Finished:
+    from . import local, ray_data
+
     out = Path(job.out)
     manifest.claim(out)
     kept = {part.number for part in manifest.parts if found(job, part) is not None}

@@ -99,12 +99,21 @@ def _run(arguments: Sequence[str] | None) -> int:
     except IsthmusError as failure:
         print_error(str(failure))
         return 2
-    except MemoryError as failure:
-        print_error(f"out of memory: {failure or 'there is not enough'}; give fewer rows, or a smaller model")
+    except (MemoryError, RuntimeError) as failure:
+        if not _is_out_of_memory(failure):
+            raise
+        what = f": {failure}" if isinstance(failure, MemoryError) and str(failure) else ""
+        print_error(f"out of memory{what}; give fewer rows, a smaller model, or a smaller batch_size")
         return 2
     if status == INTERRUPTED and os.environ.get("RANK", "0") == "0":  # one of several processes speaks
         print_interrupted()
     return status or 0
+
+
+def _is_out_of_memory(failure: MemoryError | RuntimeError) -> bool:
+    """PyTorch says so in a RuntimeError, and only on a GPU in one with a name of its own."""
+    words = ("allocate memory", "out of memory", "larger than the maximum")
+    return isinstance(failure, MemoryError) or any(word in str(failure) for word in words)
 
 
 def _misused(failure: typer.TyperException) -> str:
