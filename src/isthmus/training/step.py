@@ -28,14 +28,16 @@ from .optimiser import Optimiser
 Draw = Callable[[Tensor, Randomness], Tensor]
 TermsOf = Callable[[Variant, Tensor, Randomness], Terms]
 
-# Compiling takes this long, tracing that long, and both save about this share of a step. A step takes each model about
-# as long as its multiplications and its other operations on each number; on a GPU many fit in the time of one.
+# Compiling takes this long, and saves about this share of a step. A step takes each model about as long as its
+# multiplications and its other operations on each number; on a GPU many fit in the time of one.
 COMPILING_SECONDS = 15.0
-TRACING_SECONDS = 1.0
 SAVED_SHARE = 0.3
 MULTIPLICATIONS_PER_SECOND = 1e11
 OTHER_SECONDS = 1e-3
 GPU_STEP_SECONDS = 2e-4
+# Tracing a stack takes this long, and saves that much of a step, however many models there are.
+TRACING_SECONDS = 1.5
+TRACING_SAVES = 2e-3
 # Sums in another order differ in the last digits, of which half precision has few; what differs by more was computed
 # otherwise.
 ROUNDING = {"float32": 1e-3, "bfloat16": 0.1}
@@ -316,10 +318,10 @@ def best_kind(members: Members, steps: int, batch: int, compiled: bool | None = 
     on_gpu = members.device.type == "cuda"
     numbers = sum(parameter.numel() for parameter in members.template.own_parameters())
     seconds = GPU_STEP_SECONDS if on_gpu else len(members) * (OTHER_SECONDS + product_seconds(batch, numbers))
-    saved = SAVED_SHARE * seconds * steps
-    if (saved > COMPILING_SECONDS if compiled is None else compiled) and can_compile(members.device):
+    worth = SAVED_SHARE * seconds * steps > COMPILING_SECONDS if compiled is None else compiled
+    if worth and can_compile(members.device):
         return Kind("compiled", captured=on_gpu)
-    traced = not members.single and not on_gpu and saved > TRACING_SECONDS
+    traced = not members.single and not on_gpu and TRACING_SAVES * steps > TRACING_SECONDS
     return Kind("traced" if traced else "eager", captured=on_gpu)
 
 
