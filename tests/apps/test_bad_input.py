@@ -251,7 +251,6 @@ class TestOptions:
             (("--epochs", "few"), ["--epochs", "integer"]),
             (("--device", "abacus"), ["device", "abacus"]),
             (("--drop", "beak"), ["beak", "bill_length_mm"]),
-            (("--latent", "auto", "--resume"), ["--resume", "auto"]),
             (("--speed", 3), ["--speed", "fit --help"]),
         ],
     )

@@ -5,11 +5,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from sklearn.datasets import load_digits
 
 import isthmus
-from isthmus.core.errors import DataError, OptionError
+from isthmus.core.errors import DataError
+from isthmus.estimator.fitting import Fitting
 from isthmus.estimator.size_search import Trial, tried
+from isthmus.training.checkpoint import Checkpoint
 
 
 def factor_rows(factors: int, columns: int, rows: int = 1500) -> np.ndarray:
@@ -70,11 +73,38 @@ def test_every_training_is_observed():
     assert len(ended) == len(model.size_search_)
 
 
-def test_no_rows_to_hold_out_or_a_checkpoint_are_refused(tmp_path):
+def test_no_rows_to_hold_out_are_refused():
     with pytest.raises(DataError, match="latent_dim='auto' needs rows to hold out"):
         isthmus.VAE("auto", validation_fraction=0.0).fit(factor_rows(1, 3, rows=100))
-    with pytest.raises(OptionError, match="keeps no checkpoint"):
-        isthmus.VAE("auto").fit(factor_rows(1, 3, rows=100), checkpoint=tmp_path / "checkpoint")
+
+
+@pytest.mark.parametrize("together", [True, False])
+@pytest.mark.parametrize("after", [2, 7])
+def test_an_interrupted_search_goes_on_bit_for_bit(together, after, tmp_path, monkeypatch):
+    """In one step, or size after size: those that had ended are not trained again."""
+    monkeypatch.setattr("isthmus.training.run.Plan.checkpoint_seconds", 0.0)
+    monkeypatch.setattr(Fitting, "gains_from_company", lambda *_: together)
+    x, records = factor_rows(2, 6, rows=200), []
+
+    def observe(record, plan):
+        records.append(record)
+        if len(records) == after:
+            raise KeyboardInterrupt
+
+    def fitted(*observers, checkpoint=None):
+        model = isthmus.VAE("auto", hidden=(4,), epochs=4, patience=None, random_state=0)
+        return model.fit(x, observers=observers, checkpoint=checkpoint)
+
+    whole = fitted()
+    assert fitted(observe, checkpoint=tmp_path / "c").training_["interrupted"]
+    seen = len(records)
+    resumed = fitted(observe, checkpoint=tmp_path / "c")
+    assert resumed.size_search_ == whole.size_search_
+    theirs = whole.model_.state_dict()
+    assert all(torch.equal(value, theirs[name]) for name, value in resumed.model_.state_dict().items())
+    assert 0 < len(records) - seen < 4 * len(whole.size_search_)
+    Checkpoint(tmp_path / "c", {}).remove()
+    assert not list(tmp_path.iterdir())
 
 
 # The plan of the search, on losses made up for the purpose.

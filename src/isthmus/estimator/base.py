@@ -203,9 +203,7 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin,
         shared, fitting = self.prepare(domain, shared, own, workers)
         learned, held_out = split(x, shared.validation_fraction, self._seed) if validation is None else (x, validation)
         if shared.latent_dim == "auto":
-            if checkpoint is not None:
-                raise OptionError("latent_dim='auto' trains several models and keeps no checkpoint; give a number")
-            trained, self.size_search_ = search(fitting, learned, held_out, observers)
+            trained, self.size_search_ = search(fitting, learned, held_out, observers, checkpoint)
         else:
             trained = fitting.train(shared.latent_dim, learned, held_out, observers, checkpoint)
         self.keep(trained, shared, learned, x)
@@ -339,8 +337,6 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin,
         observers: tuple[Observer, ...],
     ) -> "Estimator":
         """`fit` to rows that stay in their files; only a sample of them is held in memory."""
-        if shared.latent_dim == "auto" and checkpoint is not None:
-            raise OptionError("latent_dim='auto' trains several models and keeps no checkpoint; give a number")
         self._seed, self._device, self._state = seed_from(self.random_state), chosen_device(shared.device), None
         sample = sampled(stream, shared, self._seed, lambda rows: checked_rows(self, rows, reset=True))
         self.domain_ = sample.domain
@@ -349,7 +345,7 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin,
         vars(self).pop("size_search_", None)  # from an earlier fit
         if latent_dim == "auto":
             learned = sample.learned[:MOST_SEARCH_ROWS]
-            trained, self.size_search_ = search(fitting, learned, sample.validation, observers)
+            trained, self.size_search_ = search(fitting, learned, sample.validation, observers, checkpoint)
             latent_dim, rows = trained.model.latent_dim, len(learned)
         if trained is None or not trained.outcome.interrupted:
             held_out, digest = sample.numbers[: sample.held_out], sample.digest(stream)

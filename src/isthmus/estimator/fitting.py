@@ -17,7 +17,7 @@ from ..core.options import Options
 from ..core.randomness import Randomness
 from ..domains.base import Domain, DomainNetworks, NetworkOptions
 from ..parts.networks import built
-from ..training.checkpoint import Checkpoint
+from ..training.checkpoint import Checkpoint, part_of
 from ..training.distributed import ALONE, Workers
 from ..training.loop import train
 from ..training.progress import Progress
@@ -86,16 +86,31 @@ class Fitting:
         return Trained(model, outcome)
 
     def train_sizes(
-        self, latent_dims: Sequence[int], x: Tensor, validation: Tensor | None, observers: tuple[Observer, ...] = ()
+        self,
+        latent_dims: Sequence[int],
+        x: Tensor,
+        validation: Tensor | None,
+        observers: tuple[Observer, ...] = (),
+        checkpoint: str | Path | None = None,
     ) -> list[Trained]:
-        """`train` for each of these sizes, in one step where that is faster; after Ctrl-C, of those that were begun."""
+        """`train` for each of these sizes, in one step where that is faster; after Ctrl-C, of those that were begun.
+
+        Those of one step save themselves to a file of their own beside `checkpoint`.
+        """
+
+        def checkpoint_of(places: Sequence[int]) -> Checkpoint | None:
+            if checkpoint is None:
+                return None
+            sizes = [latent_dims[place] for place in places]
+            return Checkpoint(part_of(checkpoint, "-".join(map(str, sizes))), self.fingerprint(x, sizes))
+
         for latent_dim in latent_dims:
             check_latent_dim(latent_dim, self.variant, len(x))
         models = [self.build(latent_dim) for latent_dim in latent_dims]
         resident, held_out = self._resident(x, validation)
         plans = [self.plan(len(x))] * len(models)
         with _progress(self.shared.verbose, f"{', '.join(map(str, latent_dims))} latent units") as shown:
-            outcomes = sweep(models, resident, held_out, plans, self.domain.draw, (*observers, *shown))
+            outcomes = sweep(models, resident, held_out, plans, self.domain.draw, (*observers, *shown), checkpoint_of)
         failed = [outcome.failure for outcome in outcomes.values() if outcome.failure is not None]
         if len(failed) == len(outcomes):
             raise failed[0]
@@ -134,7 +149,7 @@ class Fitting:
             compiled=None if shared.compiled == "auto" else shared.compiled,
         )
 
-    def fingerprint(self, x: Tensor | StreamedBatches, latent_dim: int) -> dict[str, Any]:
+    def fingerprint(self, x: Tensor | StreamedBatches, latent_dim: int | list[int]) -> dict[str, Any]:
         """What a checkpoint must agree on to be gone on from."""
         shared = self.shared.model_dump(exclude={"verbose", "device", "random_state", "latent_dim"})
         return {

@@ -1,7 +1,8 @@
 """How many latent units the data need: the fewest that do about as well on held-out rows as the best."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -43,7 +44,11 @@ class Trial:
 
 
 def search(
-    fitting: Fitting, x: Tensor, validation: Tensor | None, observers: tuple[Observer, ...] = ()
+    fitting: Fitting,
+    x: Tensor,
+    validation: Tensor | None,
+    observers: tuple[Observer, ...] = (),
+    checkpoint: str | Path | None = None,
 ) -> tuple[Trained, list[dict[str, Any]]]:
     """The model of the fewest units that does as well on held-out rows as the best, and the evidence.
 
@@ -52,19 +57,20 @@ def search(
     bound; for a model without a distribution over codes it is that of the reconstruction alone, which more units than
     the data's own may go on lowering.
     The evidence is one dict per size, in order: `latent_dim`, `loss` and its `excess` over the best in nats per row,
-    `standard_error` of the excess, `chosen`. Raises DataError where no rows are held out.
+    `standard_error` of the excess, `chosen`. With `checkpoint`, an interrupted search goes on from the files beside
+    it. Raises DataError where no rows are held out.
     """
     if validation is None or len(validation) < 2:
         raise DataError("latent_dim='auto' needs rows to hold out: give more rows or a larger validation_fraction")
 
     def attempt(latent_dim: int) -> Trial:
-        trained = fitting.train(latent_dim, x, validation, observers)
+        (trained,) = fitting.train_sizes([latent_dim], x, validation, observers, checkpoint)
         return Trial(latent_dim, trained, _losses(trained.model, validation, fitting))
 
     features = fitting.domain.features()(as_input(x[:1])).shape[1]
     least, most = fitting.variant.least_latent_dim, min(features, len(x))
     if fitting.gains_from_company(least, len(x)):
-        together = fitting.train_sizes(all_sizes(least, most), x, validation, observers)
+        together = fitting.train_sizes(all_sizes(least, most), x, validation, observers, checkpoint)
         trials = [
             Trial(trained.model.latent_dim, trained, _losses(trained.model, validation, fitting))
             for trained in together
@@ -84,7 +90,10 @@ def search(
         }
         for index, (trial, (excess, error)) in enumerate(zip(trials, excesses, strict=True))
     ]
-    return trials[chosen].trained, evidence
+    trained = trials[chosen].trained
+    if any(trial.trained.outcome.interrupted for trial in trials):  # also where that was of another size
+        trained = Trained(trained.model, replace(trained.outcome, interrupted=True))
+    return trained, evidence
 
 
 def tried(attempt: Callable[[int], Trial], least: int, most: int) -> list[Trial]:

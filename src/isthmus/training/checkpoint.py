@@ -1,5 +1,6 @@
 """Checkpoints: everything a run needs to go on as if it had never stopped."""
 
+import glob
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -66,11 +67,26 @@ class Checkpoint:
     def remove(self) -> None:
         """Delete the files, and what a killed run left half-written; called when training has ended and its result is
         safe elsewhere."""
-        for path in (self.path, self.previous):
+        for path in self._files():
             if path.is_dir():
                 raise ModelFileError(f"{path}: a folder, where a checkpoint would be written; move it or name another")
             path.unlink(missing_ok=True)
+            remove_leftovers(path)
         remove_leftovers(self.path)
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is anything to go on from."""
+        return any(path.exists() for path in self._files())
+
+    def _files(self) -> list[Path]:
+        """The newest states, those before, and both of its parts."""
+        return [self.path, *sorted(self.path.parent.glob(f"{glob.escape(self.path.name)}.*"))]
+
+
+def part_of(path: str | Path, name: str) -> Path:
+    """The file of one training of several that belong together; it goes when the checkpoint at `path` is removed."""
+    return Path(path).with_name(f"{Path(path).name}.{name}")
 
 
 def _check_is_checkpoint(path: Path, facts: dict[str, Any]) -> None:

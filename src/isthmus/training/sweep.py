@@ -1,12 +1,13 @@
 """Many models on the same rows: those that can stand together are trained in one step, the others one after another."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from torch import Tensor, nn
 
 from ..variants.base import Variant
 from .batches import Batches
+from .checkpoint import Checkpoint
 from .loop import train_together
 from .members import can_stand_together
 from .run import Observer, Outcome, Plan
@@ -23,16 +24,22 @@ def sweep(
     plans: Sequence[Plan],
     draw: Draw,
     observers: Sequence[Observer] = (),
+    checkpoint_of: Callable[[Sequence[int]], Checkpoint | None] = lambda places: None,
 ) -> dict[int, Outcome]:
     """`training.loop.train` for each of several models, in as few steps as suits the device; outcomes by their place.
 
     A model that diverges does not stop the others: its outcome has a `failure`. After Ctrl-C the outcomes of models
-    that were being trained say so, and those whose turn had not come have none.
+    that were being trained say so, and those whose turn had not come have none. `checkpoint_of` the places of models
+    that are trained in one step is where they save themselves, also when they have ended: another call goes on from
+    there.
     """
     outcomes: dict[int, Outcome] = {}
     for group in grouped(variants, plans):
         own = [variants[place] for place in group], [plans[place] for place in group]
-        trained = train_together(own[0], x, validation, own[1], draw, observers)
+        checkpoint = checkpoint_of(group)
+        trained = train_together(own[0], x, validation, own[1], draw, observers, checkpoint)
+        if checkpoint is not None and not any(outcome.interrupted for outcome in trained):
+            checkpoint.save([outcome.state for outcome in trained])
         outcomes |= dict(zip(group, trained, strict=True))
         if any(outcome.interrupted for outcome in trained):
             break

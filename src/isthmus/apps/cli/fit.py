@@ -58,15 +58,12 @@ def fit(
     check_model_place(out)
     flags = {"latent_dim": _latent_dim(latent), "epochs": epochs, "random_state": seed, "device": device}
     options = arguments.merged(arguments.settings(set_), flags)
-    searched = options.get("latent_dim") == "auto"  # several models, one after another: nothing to go on from
-    if resume and searched:
-        raise OptionError("--resume: a run with --latent auto cannot be gone on with; give a number")
     estimator = _estimator(model, options)
 
     from ...training.distributed import joined
 
     with joined() as workers, workers.one_voice():
-        _fit(estimator, workers, data, out, drop, stream, resume, searched, options, as_json)
+        _fit(estimator, workers, data, out, drop, stream, resume, options, as_json)
 
 
 def _fit(
@@ -77,7 +74,6 @@ def _fit(
     drop: list[str] | None,
     stream: bool,
     resume: bool,
-    searched: bool,
     options: dict[str, Any],
     as_json: bool,
 ) -> None:
@@ -89,12 +85,12 @@ def _fit(
     checkpoint = Checkpoint(out.with_name(out.name + ".checkpoint"), {})
     if not resume and workers.leads:
         checkpoint.remove()
-    elif resume and checkpoint.load() is None:
+    elif resume and not checkpoint.exists:
         print_notes([f"there is no checkpoint {checkpoint.path}; starting from the beginning"])
     workers.meet()
     estimator.set_params(verbose=1)  # a bar, on a terminal only; the model file keeps what the user asked for
     began = time.perf_counter()
-    estimator.fit(rows, checkpoint=None if searched else checkpoint.path, workers=workers)
+    estimator.fit(rows, checkpoint=checkpoint.path, workers=workers)
     seconds = time.perf_counter() - began  # of all sizes that were tried, and of learning what the columns are
     estimator.set_params(verbose=options.get("verbose", 0))
     print_notes(estimator.domain_.notes())
@@ -156,7 +152,7 @@ def _keep_the_best(estimator: "Estimator", out: Path, checkpoint: "Checkpoint", 
         print_interrupted("before the first epoch ended; nothing was written")
     elif workers.leads:
         estimator.save(out)
-        more = "; the same command with --resume goes on" if checkpoint.path.exists() else ""
+        more = "; the same command with --resume goes on" if checkpoint.exists else ""
         print_interrupted(f"after {epochs} epochs; the best so far is in {out}{more}")
     workers.meet()
     raise SystemExit(INTERRUPTED)
