@@ -15,7 +15,7 @@ import pyarrow.parquet as parquet
 import pytest
 
 from isthmus.apps.batch import parts, planning
-from isthmus.apps.batch.manifest import alone_in
+from isthmus.apps.batch.lock import alone_in
 from isthmus.files.parquet_parts import inspect, slices, write_slices
 from isthmus.files.reading import read
 from isthmus.files.writing import write_table

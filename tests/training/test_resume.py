@@ -251,5 +251,9 @@ def test_what_a_killed_run_left_half_written_goes_with_the_checkpoint(tmp_path: 
     left = [tmp_path / f".{name}.0123456789ab.partial" for name in ("c", "other")]
     for path in left:
         path.write_bytes(b"half")
+    mine, users = ("c", "c.previous", "c.1-2-4", "c.8.previous"), ("c.bak", "c.1-2-4.txt", "c2")
+    for name in (*mine, *users):
+        (tmp_path / name).write_bytes(b"states")
     Checkpoint(tmp_path / "c", FINGERPRINT).remove()
     assert [path.exists() for path in left] == [False, True]
+    assert {path.name for path in tmp_path.iterdir()} == {*users, left[1].name}

@@ -175,7 +175,7 @@ def stream(data: str | Path, *, drop: Iterable[str] = ()) -> Stream:
     files = tuple(READERS[kind](each) for each in paths)
     _check_alike(files)
     first = files[0]
-    columns = None if isinstance(first, ArrayChunks) else tuple(first.schema.names)  # pyright: ignore[reportAttributeAccessIssue]
+    columns = None if isinstance(first, ArrayChunks) else tuple(first.schema.names)  # pyright: ignore[reportAttributeAccessIssue] - the others are tables
     notes = [*dict.fromkeys(note for file in files for note in file.notes)]
     if others:
         notes.append(f"files left out because they are not {kind}: {others}")

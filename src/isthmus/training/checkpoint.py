@@ -1,6 +1,7 @@
 """Checkpoints: everything a run needs to go on as if it had never stopped."""
 
 import glob
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from .state import TrainingState, nested
 
 # Of the tensors' names; a checkpoint of another format is one of another run.
 FORMAT = 2
+# What follows a checkpoint's name: sizes of models that train together, as `part_of` is given them, and "previous".
+OWN_ENDING = re.compile(r"(\.\d+(-\d+)*)?(\.previous)?")
 
 
 class Checkpoint:
@@ -80,8 +83,9 @@ class Checkpoint:
         return any(path.exists() for path in self._files())
 
     def _files(self) -> list[Path]:
-        """The newest states, those before, and both of its parts."""
-        return [self.path, *sorted(self.path.parent.glob(f"{glob.escape(self.path.name)}.*"))]
+        """The newest states, those before, and both of its parts; whatever else is named alike is the user's."""
+        beside = sorted(self.path.parent.glob(f"{glob.escape(self.path.name)}.*"))
+        return [self.path, *(path for path in beside if OWN_ENDING.fullmatch(path.name[len(self.path.name) :]))]
 
 
 def part_of(path: str | Path, name: str) -> Path:

@@ -2,9 +2,7 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,11 +12,6 @@ from ... import __version__
 from ...core.errors import DataError
 from ...files.atomic import replacing
 from ...files.failures import shown
-
-try:
-    import fcntl
-except ImportError:  # Windows has other locks, and none for folders
-    fcntl = None
 
 # Readers of a folder of Parquet pass over names that begin like this.
 NAME = "_manifest.json"
@@ -132,40 +125,6 @@ class Manifest:
         for name in files:
             yield f"other input: {shown(name)} is no longer there"
         yield "other options, or parts cut otherwise"
-
-
-@contextmanager
-def alone_in(out: Path) -> Iterator[None]:
-    """While this is entered, no other run writes to the folder, which is made if it is not there.
-
-    The system ends the claim with the process, however that ends. Raises DataError where another run is at work.
-    """
-    with _unmakeable_named(out):
-        out.mkdir(exist_ok=True)
-    if fcntl is None:
-        yield
-        return
-    held = os.open(out, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise DataError(
-                f"{shown(out)}: another run is writing to it; wait for its end, or name a new folder"
-            ) from None
-        except OSError:  # a file system without locks
-            pass
-        yield
-    finally:
-        os.close(held)
-
-
-@contextmanager
-def _unmakeable_named(out: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as failure:
-        raise DataError(f"{shown(out)}: cannot be made ({failure.strerror}); choose another place") from failure
 
 
 def _is_partial(entry: Path) -> bool:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from ...core.errors import DataError, IsthmusError
 from ...files.failures import shown
-from .manifest import Manifest, alone_in
+from .lock import alone_in
+from .manifest import Manifest
 from .parts import Job, PartWriter, found
 
 # Told of how many parts are done and how many there are.
