@@ -28,6 +28,7 @@ LAYERS = (
     {"parts", "files", "evaluation", "report"},
     {"variants", "domains"},
     {"training"},
+    {"compression"},
     {"estimator"},
     {"saving", "explaining"},
     {"comparison"},

@@ -1,0 +1,93 @@
+"""The stack of bits: what is pushed is popped, at the price that probabilities ask, and popping first costs nothing."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from isthmus.compression.coder import LARGEST_WEIGHT, MOST_SYMBOLS, Stack
+from isthmus.compression.exact import EXACT_IN_FLOAT32, LOGIT_UNIT, exponentials, softmax_weights
+
+
+def draw(seed: int, rows: int, alphabet: int) -> tuple[np.ndarray, np.ndarray]:
+    random = np.random.default_rng(seed)
+    weights = random.integers(0, LARGEST_WEIGHT + 1, (rows, alphabet)).astype(np.float32)
+    weights[:, 0] += 1 - np.minimum(weights.sum(1), 1)
+    return weights, random.integers(0, alphabet, rows)
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.integers(0, 1000), st.integers(0, 300), st.integers(1, MOST_SYMBOLS))
+def test_pops_what_was_pushed(seed: int, rows: int, alphabet: int) -> None:
+    weights, symbols = draw(seed, rows, alphabet)
+    stack = Stack()
+    stack.push(symbols, weights)
+    again = Stack.from_bytes(stack.to_bytes())
+    np.testing.assert_array_equal(again.pop(weights), symbols)
+    assert again.empty
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.integers(0, 1000), st.lists(st.integers(1, 2**52), max_size=50))
+def test_equals_cost_their_logarithm_whatever_their_size(seed: int, sizes: list[int]) -> None:
+    size = np.array(sizes, np.int64)
+    values = (np.random.default_rng(seed).random(len(size)) * size).astype(np.int64)
+    stack = Stack()
+    stack.push_equal(values, size)
+    assert stack.bits <= np.log2(size.astype(float)).sum() + 0.01 * len(size) + 32
+    np.testing.assert_array_equal(stack.pop_equal(size), values)
+    assert stack.empty
+
+
+@pytest.mark.parametrize("words", [0, 1, 5, 100])
+def test_pushing_back_what_was_popped_restores_the_stack_even_when_it_ran_empty(words: int) -> None:
+    random = np.random.default_rng(words)
+    stack = Stack(random.integers(1, 2**32, words, dtype=np.uint32))
+    before = stack.to_bytes()
+    weights, _ = draw(words, 60, 17)
+    sizes = random.integers(1, 2**40, 40)
+    symbols, equals = stack.pop(weights), stack.pop_equal(sizes)
+    stack.push_equal(equals, sizes)
+    stack.push(symbols, weights)
+    assert stack.to_bytes() == before
+
+
+def test_a_symbol_costs_minus_the_logarithm_of_its_probability() -> None:
+    weights = np.array([6, 3, 2, 1], np.float32)
+    symbols = np.random.default_rng(0).choice(4, 50_000, p=weights / 12)
+    stack = Stack()
+    stack.push(symbols, weights)
+    ideal = -np.log2(weights[symbols] / 12).sum()
+    assert abs(stack.bits - ideal) < 40  # the state's own word, and rounding
+
+
+def test_the_arrangement_in_batches_is_the_coders_own_business() -> None:
+    weights, symbols = draw(3, 1000, 9)
+    whole, parts = Stack(), Stack()
+    whole.push(symbols, weights)
+    bounds = [0, 1, 8, 264, 1000]
+    for start, stop in reversed(list(zip(bounds, bounds[1:], strict=False))):
+        parts.push(symbols[start:stop], weights[start:stop])
+    assert whole.to_bytes() == parts.to_bytes()
+
+
+def test_bytes_that_are_no_words_are_refused() -> None:
+    with pytest.raises(ValueError):
+        Stack.from_bytes(b"12345")
+    with pytest.raises(ValueError):
+        Stack.from_bytes(b"\0" * 8)
+
+
+def test_exponentials_are_the_rounded_ones_and_their_sums_exact() -> None:
+    table = exponentials()
+    np.testing.assert_allclose(table, LARGEST_WEIGHT * np.exp(-np.arange(len(table)) / LOGIT_UNIT), atol=0.5 + 1e-9)
+    assert table[-1] == 0 and table[-2] > 0
+    assert table[0] * MOST_SYMBOLS < EXACT_IN_FLOAT32
+
+
+def test_softmax_weights_are_the_softmax() -> None:
+    logits = np.random.default_rng(0).integers(-2000, 2000, (50, 11)).astype(np.float32)
+    weights = softmax_weights(logits)
+    expected = np.exp((logits - logits.max(1, keepdims=True)) / LOGIT_UNIT)
+    np.testing.assert_allclose(weights / LARGEST_WEIGHT, expected, atol=1e-5)
+    np.testing.assert_array_equal(weights, np.rint(weights))
