@@ -1,5 +1,7 @@
 """The stack of bits: what is pushed is popped, at the price that probabilities ask, and popping first costs nothing."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -66,7 +68,7 @@ def test_the_arrangement_in_batches_is_the_coders_own_business() -> None:
     whole, parts = Stack(), Stack()
     whole.push(symbols, weights)
     bounds = [0, 1, 8, 264, 1000]
-    for start, stop in reversed(list(zip(bounds, bounds[1:], strict=False))):
+    for start, stop in reversed(list(pairwise(bounds))):
         parts.push(symbols[start:stop], weights[start:stop])
     assert whole.to_bytes() == parts.to_bytes()
 

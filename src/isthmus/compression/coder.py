@@ -10,12 +10,15 @@ Every probability is a whole number, carried by a float: weights below 2¹⁶ wh
 compared exactly, so that no machine can read another symbol than the one that was written.
 """
 
+from typing import Any
+
 import constriction
 import numpy as np
 
-_stack = constriction.stream.stack
-_weighted = constriction.stream.model.Categorical(lazy=True, perfect=False)
-_uniform = constriction.stream.model.Uniform()
+_stack: Any = constriction.stream.stack  # pyright: ignore[reportAttributeAccessIssue]: made by its Rust module
+_model: Any = constriction.stream.model  # pyright: ignore[reportAttributeAccessIssue]
+_weighted = _model.Categorical(lazy=True, perfect=False)
+_uniform = _model.Uniform()
 
 # The largest weight of one symbol, and the most symbols of an alphabet: their product is below 2²⁴.
 LARGEST_WEIGHT = 2**16 - 1
@@ -84,7 +87,7 @@ class Stack:
 
 
 def _shared(weights: np.ndarray) -> object:
-    return constriction.stream.model.Categorical(weights, lazy=False, perfect=False)
+    return _model.Categorical(weights, lazy=False, perfect=False)
 
 
 def _digits_of_equals(sizes: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:

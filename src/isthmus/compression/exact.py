@@ -27,7 +27,7 @@ _DIGITS = Context(prec=40)
 
 @cache
 def exponentials() -> np.ndarray:
-    """round((2¹⁶ − 1) exp(−k / 256)) for k = 0 … 3017, float32; from decimal arithmetic, which is the same everywhere."""
+    """round((2¹⁶ − 1) exp(−k / 256)), k = 0 … 3017, float32; from decimal arithmetic, which is the same everywhere."""
     scale = Decimal(LARGEST_WEIGHT)
     values = [
         int(
