@@ -1,0 +1,133 @@
+"""Whole numbers ↔ a bin, a place in the bin, and bits that no model can foretell.
+
+The bin and the place are symbols of small alphabets, whose probabilities a network gives; what is left below the place
+is coded as it is. A number outside all bins has the bin `len(bins)`, and all of its 64 bits are coded as they are.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..coder import Stack
+from ..packing import integer_bytes, integers_of
+
+# A column with no more values than this has a bin for each.
+MOST_VALUES = 128
+MOST_BINS = 64
+PLACES = 64
+_PIECE = 32
+
+
+@dataclass
+class Bins:
+    """Bins [low, high], in order, which do not overlap; int64 (bins,)."""
+
+    low: np.ndarray
+    high: np.ndarray
+
+    def __post_init__(self) -> None:
+        span = (self.high - self.low).astype(np.uint64)  # wraps around to the right number
+        self.shift = np.maximum(_bit_length(span) - 6, 0)
+        self.places = ((span >> self.shift.astype(np.uint64)) + np.uint64(1)).astype(np.int64)
+
+    def __len__(self) -> int:
+        return len(self.low)
+
+    @classmethod
+    def fit(cls, numbers: np.ndarray, complete: bool, most: int = MOST_BINS, most_values: int = MOST_VALUES) -> "Bins":
+        """Bins for a column's numbers: about as many numbers in each, and one bin alone for a number that is frequent.
+
+        `complete` says that no other numbers will be coded; otherwise bins also cover the gaps between the numbers.
+        """
+        values, counts = np.unique(numbers, return_counts=True)
+        if len(values) <= most_values:
+            return cls(values, values.copy())
+        frequent = counts > len(numbers) / most
+        target = max(counts[~frequent].sum(), 1) / max(most - frequent.sum(), 8)
+        before = np.cumsum(np.where(frequent, 0, counts)) - np.where(frequent, 0, counts)
+        group = (before / target).astype(np.int64)
+        starts = np.ones(len(values), bool)
+        starts[1:] = (group[1:] != group[:-1]) | frequent[1:] | frequent[:-1]
+        first = np.flatnonzero(starts)
+        last = np.append(first[1:], len(values)) - 1
+        low, high = values[first], values[last].copy()
+        if not complete:
+            wide = ~frequent[first[:-1]]
+            high[:-1][wide] = low[1:][wide] - 1
+        return cls(low, high)
+
+    def tokens(self, numbers: np.ndarray) -> np.ndarray:
+        """The bin of each number, `len(self)` for those outside; int64."""
+        if not len(self):
+            return np.zeros(len(numbers), np.int64)
+        index = np.maximum(np.searchsorted(self.low, numbers, side="right") - 1, 0)
+        outside = (numbers < self.low[index]) | (numbers > self.high[index])
+        return np.where(outside, len(self), index)
+
+    def places_of(self, numbers: np.ndarray, tokens: np.ndarray) -> np.ndarray:
+        """The place of each number in its bin, 0 … `self.places[token]` − 1."""
+        return (self._offset(numbers, tokens) >> self.shift[tokens].astype(np.uint64)).astype(np.int64)
+
+    def _offset(self, numbers: np.ndarray, tokens: np.ndarray) -> np.ndarray:
+        return (numbers - self.low[tokens]).astype(np.uint64)
+
+    def push_rest(self, stack: Stack, numbers: np.ndarray, tokens: np.ndarray) -> None:
+        """Push what is below the place of numbers that lie in bins."""
+        push_bits(stack, self._offset(numbers, tokens), self.shift[tokens])
+
+    def pop_numbers(self, stack: Stack, tokens: np.ndarray, places: np.ndarray) -> np.ndarray:
+        """The numbers of those bins and places, with what is below popped."""
+        shift = self.shift[tokens]
+        offset = (places.astype(np.uint64) << shift.astype(np.uint64)) | pop_bits(stack, shift)
+        return self.low[tokens] + offset.astype(np.int64)
+
+    def rest_bits(self, tokens: np.ndarray) -> float:
+        """How many bits lie below the places, in all."""
+        return float(self.shift[tokens].sum())
+
+    def to_bytes(self) -> bytes:
+        before = np.concatenate([np.zeros(1, np.int64), self.high])[:-1]
+        return integer_bytes(np.concatenate([self.low - before, self.high - self.low]))
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> "Bins":
+        """Raises ValueError for bytes that are no bins."""
+        steps = integers_of(data)
+        if len(steps) % 2 or len(steps) > 2 * 256:
+            raise ValueError("not bins")
+        apart, width = steps.reshape(2, -1)
+        ends = np.cumsum(apart + width)
+        low, high = ends - width, ends
+        if (width < 0).any() and len(width) > 1 or (low[1:] <= high[:-1]).any():
+            raise ValueError("bins that overlap")
+        return cls(low, high)
+
+
+def push_bits(stack: Stack, values: np.ndarray, bits: np.ndarray) -> None:
+    """Push the lowest `bits` (0 … 64) bits of each value, uint64."""
+    low = np.minimum(bits, _PIECE)
+    high = bits - low
+    stack.push_equal(_lowest(values, low), np.int64(1) << low)
+    if high.any():
+        stack.push_equal(_lowest(values >> np.uint64(_PIECE), high), np.int64(1) << high)
+
+
+def pop_bits(stack: Stack, bits: np.ndarray) -> np.ndarray:
+    """The values whose lowest bits were pushed, uint64."""
+    low = np.minimum(bits, _PIECE)
+    high = bits - low
+    values = np.zeros(len(bits), np.uint64)
+    if high.any():
+        values |= stack.pop_equal(np.int64(1) << high).astype(np.uint64) << np.uint64(_PIECE)
+    return values | stack.pop_equal(np.int64(1) << low).astype(np.uint64)
+
+
+def _lowest(values: np.ndarray, bits: np.ndarray) -> np.ndarray:
+    return (values & ((np.uint64(1) << bits.astype(np.uint64)) - np.uint64(1))).astype(np.int64)
+
+
+def _bit_length(values: np.ndarray) -> np.ndarray:
+    """How many bits each uint64 has: 0 for 0, 64 for the largest."""
+    high = (values >> np.uint64(32)).astype(np.float64)
+    low = (values & np.uint64(2**32 - 1)).astype(np.float64)
+    return np.where(high > 0, 32 + np.frexp(high)[1], np.frexp(low)[1]).astype(np.int64)

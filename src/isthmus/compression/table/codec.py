@@ -1,0 +1,260 @@
+"""Tables ↔ chunks of an archive."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from ...core.errors import DataError
+from ..codec import Codec
+from ..coder import Stack
+from ..packing import framed, integer_bytes, integers_of, packed, unframed, unpacked
+from .cells import Cells, from_plain_bytes, plain_bytes
+from .columns import MOST_DEPTH, Column, ColumnPlan
+from .network import ColumnNetwork, ColumnShape
+
+# Rows whose probabilities are computed at once: few enough for the processor's cache.
+BLOCK = 2048
+
+
+class TableCodec(Codec):
+    """Columns one after another in the order of `order`, each foretold from those before it.
+
+    `plans[i]` is that of the i-th column in that order, and speaks of other columns by their place in it;
+    `positions[i]` is the column's place in the table.
+    """
+
+    kind = "table"
+
+    def __init__(self, plans: list[ColumnPlan], positions: list[int], network: ColumnNetwork | None, hidden: int):
+        self.plans, self.positions, self.hidden = plans, positions, hidden
+        self._network = network
+        # Bytes that each column has taken in the chunks encoded so far, by its name.
+        self.spent = dict.fromkeys((plan.form.name for plan in plans), 0.0)
+
+    @property
+    def network(self) -> ColumnNetwork:
+        assert self._network is not None
+        return self._network
+
+    @property
+    def schema(self) -> pa.Schema:
+        by_position = sorted(zip(self.positions, self.plans, strict=True), key=lambda pair: pair[0])
+        return pa.schema([(plan.form.name, plan.form.type) for _, plan in by_position])
+
+    # Rows ↔ one chunk.
+
+    def encode(self, rows: pa.Table) -> bytes:
+        count, cells = rows.num_rows, self._cells(rows)
+        columns, odd, bases = self._columns(cells, count)
+        stack = Stack()
+        known = columns.__getitem__
+        total = self._total(columns, known, count)
+        for index in reversed(range(len(self.plans))):
+            plan = self.plans[index]
+            self.network.add(total, 2 * index + 1, columns[index].contexts, sign=-1)
+            before = stack.bits
+            if not plan.packed:
+                symbols, residuals = plan.symbols_of(columns[index], known, bases[index])
+                plan.push(stack, columns[index], symbols, residuals, known)
+                self._push_symbols(stack, index, total, symbols, residuals)
+            self.spent[plan.form.name] += (stack.bits - before) / 8 + len(odd[index])
+            if plan.recall:
+                self.network.add(total, 2 * index, plan.depth(known, count), sign=-1)
+        packs = []
+        for plan, position in zip(self.plans, self.positions, strict=True):
+            if plan.packed:
+                packs.append(packed(plain_bytes(_stored(_whole(rows.column(position))))))
+                self.spent[plan.form.name] += len(packs[-1])
+        return framed([stack.to_bytes(), packed(integer_bytes(np.array(bases))), packed(framed(odd)), *packs])
+
+    def decode(self, chunk: bytes, count: int) -> pa.Table:
+        blocks = unframed(chunk)
+        if len(blocks) != 3 + sum(plan.packed for plan in self.plans):
+            raise ValueError("another number of blocks than columns need")
+        stack, bases = Stack.from_bytes(blocks[0]), integers_of(unpacked(blocks[1]))
+        odd, packs = unframed(unpacked(blocks[2])), iter(blocks[3:])
+        if len(bases) != len(self.plans) or len(odd) != len(self.plans):
+            raise ValueError("another number of columns")
+        columns: list[Column] = []
+        restored: list[pa.Array] = []
+        known = columns.__getitem__
+        total = self.network.start(count)
+        for index, plan in enumerate(self.plans):
+            if plan.recall:
+                self.network.add(total, 2 * index, plan.depth(known, count))
+            if plan.packed:
+                restored.append(from_plain_bytes(unpacked(next(packs)), _storage(plan), count))
+                columns.append(self._seen(plan, restored[-1]))
+                if pa.types.is_dictionary(plan.form.type):
+                    restored[-1] = plan.form.restored(Cells(columns[-1].numbers, columns[-1].states, restored[-1][:0]))
+            else:
+                symbols, places = self._pop_symbols(stack, index, total)
+                columns.append(plan.pop(stack, symbols, places, known, int(bases[index])))
+                kept = from_plain_bytes(odd[index], _storage(plan)) if odd[index] else pa.array([], _storage(plan))
+                restored.append(plan.form.restored(Cells(columns[-1].numbers, columns[-1].states, kept)))
+            self.network.add(total, 2 * index + 1, columns[-1].contexts)
+        if not stack.empty:
+            raise ValueError("bits that no column has used")
+        by_position = dict(zip(self.positions, restored, strict=True))
+        return pa.Table.from_arrays([by_position[position] for position in range(len(restored))], schema=self.schema)
+
+    def _cells(self, rows: pa.Table) -> list[Cells | None]:
+        """Each column as whole numbers, in the order of coding. Raises DataError for rows of another table."""
+        if rows.schema.names != self.schema.names:
+            raise DataError(f"columns {rows.schema.names} are not those the model was made for, {self.schema.names}")
+        cells: list[Cells | None] = []
+        for plan, position in zip(self.plans, self.positions, strict=True):
+            column = rows.column(position)
+            if column.type != plan.form.type:
+                raise DataError(
+                    f"column '{plan.form.name}' holds {column.type}; the model was made for {plan.form.type}"
+                )
+            column = _whole(column)
+            if plan.form.categories is not None and not column.dictionary.equals(plan.form.categories):
+                raise DataError(f"column '{plan.form.name}' has other categories than the model was made for")
+            cells.append(None if plan.form.kind == "text" else plan.form.cells(column))
+        return cells
+
+    def _columns(self, cells: list[Cells | None], count: int) -> tuple[list[Column], list[bytes], list[int]]:
+        """Columns, odd cells as bytes, and the number that a sorted column begins with."""
+        columns, odd, bases = [], [], []
+        for plan, held in zip(self.plans, cells, strict=True):
+            if held is None:
+                columns.append(_nothing(count))
+                odd.append(b"")
+                bases.append(0)
+                continue
+            tokens = plan.context_tokens(held.numbers, held.states)
+            columns.append(Column(held.numbers, held.states, tokens))
+            odd.append(plain_bytes(held.odd) if len(held.odd) and not plan.packed else b"")
+            first = np.flatnonzero(held.present)
+            bases.append(int(held.numbers[first[0]]) if plan.relation.previous_row and len(first) else 0)
+        return columns, odd, bases
+
+    def _seen(self, plan: ColumnPlan, cells: pa.Array) -> Column:
+        """What others see of a packed column."""
+        if plan.form.kind == "text":
+            return _nothing(len(cells))
+        if plan.form.categories is not None:
+            cells = pa.DictionaryArray.from_arrays(cells, plan.form.categories, ordered=plan.form.type.ordered)
+        held = plan.form.cells(cells)
+        return Column(held.numbers, held.states, plan.context_tokens(held.numbers, held.states))
+
+    def _total(self, columns: list[Column], known: Callable[[int], Column], count: int) -> np.ndarray:
+        total = self.network.start(count)
+        for index, plan in enumerate(self.plans):
+            if plan.recall:
+                self.network.add(total, 2 * index, plan.depth(known, count))
+            self.network.add(total, 2 * index + 1, columns[index].contexts)
+        return total
+
+    def _push_symbols(
+        self, stack: Stack, index: int, total: np.ndarray, symbols: np.ndarray, residuals: np.ndarray
+    ) -> None:
+        plan, network = self.plans[index], self.network
+        starts = range(0, len(symbols), BLOCK)
+        if plan.places:
+            allowed = plan.allowed
+            for start in reversed(starts):
+                block = slice(start, start + BLOCK)
+                rows = np.flatnonzero(allowed[symbols[block]] > 1) + start
+                if len(rows):
+                    weights = network.place_weights(total[rows], 2 * index + 1, symbols[rows], allowed[symbols[rows]])
+                    stack.push(plan.bins.places_of(residuals[rows], symbols[rows]), weights)
+        for start in reversed(starts):
+            block = slice(start, start + BLOCK)
+            stack.push(symbols[block], network.symbol_weights(total[block], 2 * index + 1))
+
+    def _pop_symbols(self, stack: Stack, index: int, total: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        plan, network = self.plans[index], self.network
+        symbols, places = np.empty(len(total), np.int64), np.zeros(len(total), np.int64)
+        starts = range(0, len(total), BLOCK)
+        for start in starts:
+            block = slice(start, start + BLOCK)
+            symbols[block] = stack.pop(network.symbol_weights(total[block], 2 * index + 1))
+        if plan.places:
+            allowed = plan.allowed
+            for start in starts:
+                block = slice(start, start + BLOCK)
+                rows = np.flatnonzero(allowed[symbols[block]] > 1) + start
+                if len(rows):
+                    weights = network.place_weights(total[rows], 2 * index + 1, symbols[rows], allowed[symbols[rows]])
+                    places[rows] = stack.pop(weights)
+        return symbols, places
+
+    # What is kept.
+
+    def shapes(self) -> list[ColumnShape]:
+        """The network's columns: of each of the table's, how often its context was met before, then itself."""
+        return shapes_of(self.plans)
+
+    def settings(self) -> dict[str, Any]:
+        return {
+            "columns": [plan.settings() for plan in self.plans],
+            "positions": self.positions,
+            "hidden": self.hidden,
+        }
+
+    def parameters(self) -> bytes:
+        # Plans and the lists of words are alike from column to column: together they pack better.
+        return framed([packed(framed([plan.parameters() for plan in self.plans])), self.network.to_bytes()])
+
+    @classmethod
+    def restored(cls, settings: dict[str, Any], parameters: bytes) -> "TableCodec":
+        held, weights = unframed(parameters)
+        parts = unframed(unpacked(held))
+        positions = [int(position) for position in settings["positions"]]
+        if sorted(positions) != list(range(len(parts))) or len(settings["columns"]) != len(parts):
+            raise ValueError("places of columns that are not those of a table")
+        plans = [
+            ColumnPlan.from_settings(column, part, index, set(range(index)))
+            for index, (column, part) in enumerate(zip(settings["columns"], parts, strict=True))
+        ]
+        hidden = int(settings["hidden"])
+        return cls(plans, positions, ColumnNetwork.from_bytes(weights, shapes_of(plans), hidden), hidden)
+
+    def canonical(self, rows: pa.Table) -> bytes:
+        parts = []
+        for name, column in zip(rows.schema.names, rows.columns, strict=True):
+            parts += [json.dumps([name, str(column.type)]).encode(), plain_bytes(_whole(column))]
+        return framed(parts)
+
+    def joined(self, parts: list[pa.Table]) -> pa.Table:
+        return pa.concat_tables(parts) if parts else self.schema.empty_table()
+
+    def part(self, rows: pa.Table, start: int, stop: int) -> pa.Table:
+        return rows.slice(start, stop - start)
+
+
+def shapes_of(plans: list[ColumnPlan]) -> list[ColumnShape]:
+    """Two columns of the network for each of the table's: how deep its context is, and the column itself."""
+    shapes = []
+    for plan in plans:
+        shapes.append(ColumnShape(MOST_DEPTH if plan.recall else 0, 0, 0))
+        if plan.form.kind == "text":
+            shapes.append(ColumnShape(0, 0, 0))
+        elif plan.packed:
+            shapes.append(ColumnShape(plan.contexts, 0, 0))
+        else:
+            shapes.append(ColumnShape(plan.contexts, plan.symbols, plan.places))
+    return shapes
+
+
+def _storage(plan: ColumnPlan) -> pa.DataType:
+    """The type of a column's cells as they are packed: of categories, their numbers."""
+    return plan.form.type.index_type if pa.types.is_dictionary(plan.form.type) else plan.form.type
+
+
+def _stored(cells: pa.Array) -> pa.Array:
+    return cells.indices if isinstance(cells, pa.DictionaryArray) else cells
+
+
+def _whole(column: pa.ChunkedArray) -> pa.Array:
+    return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
+
+
+def _nothing(count: int) -> Column:
+    return Column(np.zeros(count, np.int64), np.zeros(count, np.int8), np.zeros(count, np.int64))

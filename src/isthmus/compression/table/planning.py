@@ -1,0 +1,325 @@
+"""From a table to a codec: the order of its columns, how each is coded, and the network that foretells them.
+
+Costs are estimated in bits from counts over the first rows; what they cannot say is measured: a column that the
+trained network codes in more bytes than a general compressor is packed by that compressor instead.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import pyarrow as pa
+
+from ..packing import packed
+from .bins import Bins
+from .cells import Form, plain_bytes
+from .codec import TableCodec, _nothing, _stored, _whole, shapes_of
+from .columns import Column, ColumnPlan
+from .network import ColumnNetwork
+from .recall import Context, joint_keys
+from .relations import PREVIOUS_ROW, Relation, Term, found
+from .training import learned
+
+# Rows that plans are made from: one chunk's worth, as they stand, so that repeats are as frequent as in a chunk.
+PLANNING_ROWS = 65536
+# Rows among which relations are looked for.
+RELATION_ROWS = 4096
+# What a number that a table of counts must hold costs, in bits.
+ENTRY_BITS = 6.0
+# Columns that others see by no more bins than this, where they are not coded by these bins.
+SEEN_BINS = 32
+_WIDTHS = (0, 2, 5, 10)
+
+
+def fitted(
+    rows: pa.Table,
+    total_rows: int,
+    budget_seconds: float,
+    seed: int = 0,
+    progress: Callable[[float], None] | None = None,
+) -> TableCodec:
+    """A codec for a table of `total_rows`, of which `rows` are all, or a sample in the table's order."""
+    complete = rows.num_rows == total_rows
+    forms = [Form.fit(field.name, _whole(column)) for field, column in zip(rows.schema, rows.columns, strict=True)]
+    numbers = [_numbers(form, _whole(column)) for form, column in zip(forms, rows.columns, strict=True)]
+    order = _order(forms, numbers)
+    plans: list[ColumnPlan] = []
+    columns: list[Column] = []
+    for position in order:
+        plan = _plan(forms[position], numbers[position], plans, columns, complete)
+        plans.append(plan)
+        held = numbers[position]
+        tokens = np.zeros(rows.num_rows, np.int64)
+        if forms[position].kind != "text":
+            tokens = plan.context_tokens(held.numbers, held.states)
+        columns.append(Column(held.numbers, held.states, tokens))
+    hidden = _hidden(total_rows, len(order))
+    codec = TableCodec(plans, order, None, hidden)
+    symbols = _symbols(codec, columns, rows.num_rows)
+    allowed = [np.ones(1, np.int64)] * (2 * len(plans))
+    for index, plan in enumerate(plans):
+        allowed[2 * index + 1] = plan.allowed
+    network, bits = learned(symbols, codec.shapes(), allowed, total_rows, hidden, budget_seconds, seed, progress)
+    codec._network = network
+    _pack_what_is_smaller(codec, rows, bits[1::2])
+    return codec
+
+
+def _numbers(form: Form, cells: pa.Array) -> Column:
+    if form.kind == "text":
+        return _nothing(len(cells))
+    held = form.cells(cells)
+    return Column(held.numbers, held.states, np.zeros(len(cells), np.int64))
+
+
+def _hidden(rows: int, columns: int) -> int:
+    cells = rows * columns
+    return 16 if cells < 30_000 else 32 if cells < 300_000 else 64
+
+
+def _order(forms: list[Form], numbers: list[Column]) -> list[int]:
+    """Columns that the rows are sorted by first, then those with few values: what others can be foretold from."""
+
+    def rank(position: int) -> tuple[int, int, int]:
+        column = numbers[position]
+        held = column.numbers[column.present][:PLANNING_ROWS]
+        distinct = len(np.unique(column.numbers[column.present]))
+        return (0 if _sorted_by(held) else 1, distinct, position)
+
+    return sorted(range(len(forms)), key=rank)
+
+
+def _sorted_by(held: np.ndarray) -> bool:
+    """Whether steps from row to row are much cheaper than the numbers themselves."""
+    if len(held) < 32 or len(np.unique(held)) < 3:
+        return False
+    return density_bits(np.diff(held)) < 0.6 * density_bits(held)
+
+
+def density_bits(numbers: np.ndarray) -> float:
+    """Bits for each number alone: by their frequencies, or by 64 bins of about equal mass, whichever is less."""
+    if not len(numbers):
+        return 0.0
+    values, counts = np.unique(numbers, return_counts=True)
+    share = counts / len(numbers)
+    own = float(-(share * np.log2(share)).sum()) + len(values) * (ENTRY_BITS + 6) / len(numbers)
+    if len(values) < 16:
+        return own
+    bins = Bins.fit(numbers, True, most_values=0)
+    tokens = bins.tokens(numbers)
+    width = np.log2((bins.high - bins.low).astype(np.uint64).astype(np.float64) + 1)
+    share = np.bincount(tokens, minlength=len(bins)) / len(numbers)
+    some = share > 0
+    return min(own, float((share[some] * (width[some] - np.log2(share[some]))).sum()))
+
+
+def _entropy(*parts: np.ndarray) -> tuple[float, int]:
+    """(bits in all, how many combinations) of several columns of whole numbers."""
+    keys = joint_keys(list(parts), len(parts[0]))
+    counts = np.bincount(keys)
+    return float(-(counts * np.log2(counts / len(keys))).sum()), len(counts)
+
+
+def _plan(form: Form, column: Column, plans: list[ColumnPlan], columns: list[Column], complete: bool) -> ColumnPlan:
+    plan = ColumnPlan(form)
+    if form.kind == "text":
+        plan.packed = True
+        return plan
+    present = column.present
+    numbers = column.numbers
+    held = numbers[present]
+    if len(held) > 2 and _sorted_by(held[:PLANNING_ROWS]):
+        plan.relation = Relation([Term(PREVIOUS_ROW)], [0])
+        steps = np.diff(held, prepend=held[0])
+        plan.bins, plan.seen = Bins.fit(steps, False), Bins.fit(held, False, SEEN_BINS, SEEN_BINS)
+        return plan
+    distinct = len(np.unique(held[:PLANNING_ROWS]))
+    plan.bins = Bins.fit(held, complete)
+    foretold = _foretold_bits(plan, column, columns)
+    if distinct > 16 and foretold > 0.05 and form.kind in ("whole", "clock", "decimal"):
+        relation = _relation(column, plans, columns, foretold)
+        if relation is not None:
+            plan.relation = relation
+            residuals = numbers - relation.expected(lambda other: columns[other].numbers, len(numbers))
+            plan.bins, plan.seen = (
+                Bins.fit(residuals[present], complete),
+                Bins.fit(held, complete, SEEN_BINS, SEEN_BINS),
+            )
+    plan.copies = _copies(plan, column, columns)
+    _plan_recall(plan, column, plans, columns, min(foretold, _own_bits(plan, column, columns)))
+    return plan
+
+
+def _own_bits(plan: ColumnPlan, column: Column, columns: list[Column]) -> float:
+    present = column.present
+    residuals = column.numbers - plan.relation.expected(lambda other: columns[other].numbers, len(column.numbers))
+    return density_bits(residuals[present][:PLANNING_ROWS])
+
+
+def _foretold_bits(plan: ColumnPlan, column: Column, columns: list[Column]) -> float:
+    """Bits per row of a column's symbols given the best single earlier column, and of what lies below the symbols."""
+    rows = slice(0, PLANNING_ROWS)
+    states = column.states[rows]
+    tokens = plan.bins.tokens(column.numbers[rows])
+    tokens = np.where(states == 0, np.minimum(tokens, len(plan.bins)), len(plan.bins) + states)
+    count = max(len(tokens), 1)
+    alone, entries = _entropy(tokens)
+    best = alone + ENTRY_BITS * entries
+    for other in columns:
+        seen = other.contexts[rows]
+        both, entries = _entropy(tokens, seen)
+        best = min(best, both - _entropy(seen)[0] + ENTRY_BITS * entries)
+    if not len(plan.bins):
+        return best / count
+    inside = tokens < len(plan.bins)
+    width = np.log2((plan.bins.high - plan.bins.low).astype(np.uint64).astype(np.float64) + 1)
+    return (best + float(width[tokens[inside]].sum())) / count
+
+
+def _relation(column: Column, plans: list[ColumnPlan], columns: list[Column], foretold: float) -> Relation | None:
+    """A relation that makes the column cheaper than the best single column foretells it to be, if there is one."""
+    present = np.flatnonzero(column.present)
+    picked = present[np.random.default_rng(0).permutation(len(present))[:RELATION_ROWS]]
+    earlier = [
+        index
+        for index, plan in enumerate(plans)
+        if plan.form.kind in ("whole", "clock", "decimal") and plan.form.categories is None
+    ]
+    relation = found(column.numbers[picked], earlier, lambda other: columns[other].numbers[picked], density_bits)
+    if not relation.terms:
+        return None
+    residuals = column.numbers - relation.expected(lambda other: columns[other].numbers, len(column.numbers))
+    bits = density_bits(residuals[column.present][:PLANNING_ROWS])
+    return relation if bits < 0.9 * foretold else None
+
+
+def _copies(plan: ColumnPlan, column: Column, columns: list[Column]) -> list[int]:
+    """Up to three earlier columns that hold the same number in many rows in which it is no bin alone."""
+    rows = slice(0, PLANNING_ROWS)
+    numbers = column.numbers[rows]
+    alone = np.append(plan.bins.high == plan.bins.low, False)
+    free = column.present[rows] & ~alone[plan.bins.tokens(numbers)]
+    chosen: list[int] = []
+    while len(chosen) < 3 and free.any():
+        gains = [int((free & other.present[rows] & (other.numbers[rows] == numbers)).sum()) for other in columns]
+        best = int(np.argmax(gains)) if gains else 0
+        if not gains or gains[best] < 0.02 * len(numbers):
+            break
+        chosen.append(best)
+        free &= columns[best].numbers[rows] != numbers
+    return chosen
+
+
+def _plan_recall(
+    plan: ColumnPlan, column: Column, plans: list[ColumnPlan], columns: list[Column], foretold: float
+) -> None:
+    """Contexts in which earlier rows with the same number are worth pointing to."""
+    rows = slice(0, PLANNING_ROWS)
+    part = Column(column.numbers[rows], column.states[rows], column.contexts[rows])
+    parts = [Column(other.numbers[rows], other.states[rows], other.contexts[rows]) for other in columns]
+    count = len(part.numbers)
+    alone = np.append(plan.bins.high == plan.bins.low, False)
+    tokens = plan.bins.tokens(part.numbers)
+    wide = part.present & ~alone[tokens]
+
+    def cost(level: list[tuple[int, int]], free: np.ndarray) -> float:
+        return _recall_bits(level, free, part, parts, foretold)
+
+    options = [(index, width) for index, plan_ in enumerate(plans) for width in _widths(plan_)]
+    best: tuple[float, list[tuple[int, int]], bool] = (foretold * count, [], False)
+    for everything in (False, True):
+        free = part.present if everything else wide
+        if not free.any():
+            continue
+        # Rows that are not free are coded by their symbols as before.
+        rest = 0.0 if everything else _symbol_bits(tokens, free)
+        level: list[tuple[int, int]] = []
+        level_cost = cost(level, free) + rest
+        while len(level) < 4:
+            trials = [(cost([*level, option], free) + rest, option) for option in options if option not in level]
+            if not trials or min(trials)[0] > 0.995 * level_cost:
+                break
+            level_cost, option = min(trials)
+            level = [*level, option]
+        if level_cost < best[0] * (0.97 if not everything else 0.5):
+            best = (level_cost, level, everything)
+    if best[0] < 0.97 * foretold * count:
+        plan.recall, plan.recall_first = [best[1]], best[2]
+
+
+def _widths(plan: ColumnPlan) -> tuple[int, ...]:
+    if plan.form.kind == "text":
+        return ()
+    return _WIDTHS if len(plan.visible) > 16 and plan.form.kind != "words" else (0,)
+
+
+def _symbol_bits(tokens: np.ndarray, free: np.ndarray) -> float:
+    """Bits to say which rows are not free, and their symbols."""
+    return _entropy(np.where(free, -1, tokens))[0]
+
+
+def _recall_bits(
+    level: list[tuple[int, int]], free: np.ndarray, column: Column, columns: list[Column], foretold: float
+) -> float:
+    """Bits of all free rows: those that point to an earlier row, the others at `foretold` each, and which is which."""
+    keys = joint_keys(
+        [columns[other].contexts // width if width else columns[other].numbers for other, width in level],
+        len(column.numbers),
+    )
+    context = Context(np.where(free, keys, -1))
+    same = context.with_numbers(column.numbers).earlier
+    pointing = free & (same > 0)
+    pointers = np.log2(context.earlier[pointing] / same[pointing]).sum()
+    depth = np.frexp(context.earlier.astype(np.float64))[1]
+    flags = _entropy(pointing[free], depth[free])[0] - _entropy(depth[free])[0]
+    return float(pointers + flags + foretold * (free & ~pointing).sum())
+
+
+def _symbols(codec: TableCodec, columns: list[Column], count: int) -> np.ndarray:
+    """What the network learns from: (rows, 3 · columns) contexts, symbols and places."""
+    symbols = np.zeros((count, 6 * len(codec.plans)), np.int64)
+    known = columns.__getitem__
+    for index, plan in enumerate(codec.plans):
+        at = 6 * index
+        symbols[:, at + 2 :: 3] = -1
+        if plan.recall:
+            symbols[:, at] = plan.depth(known, count)
+        symbols[:, at + 3] = columns[index].contexts
+        if plan.packed:
+            continue
+        first = np.flatnonzero(columns[index].present)
+        base = int(columns[index].numbers[first[0]]) if len(first) else 0
+        own, residuals = plan.symbols_of(columns[index], known, base)
+        symbols[:, at + 4] = own
+        many = plan.allowed[own] > 1
+        symbols[many, at + 5] = plan.bins.places_of(residuals[many], own[many])
+    return symbols
+
+
+def _pack_what_is_smaller(codec: TableCodec, rows: pa.Table, bits: np.ndarray) -> None:
+    """Pack the columns that a general compressor makes smaller than the network does, its weights for them counted."""
+    sample = rows.slice(0, PLANNING_ROWS)
+    count = max(sample.num_rows, 1)
+    shares = codec.network.share_of_bytes()
+    changed = False
+    for index, (plan, position) in enumerate(zip(codec.plans, codec.positions, strict=True)):
+        if plan.packed or plan.recall:
+            continue
+        own = bits[index] * count / 8 + _rest_bits(plan, sample, position) / 8
+        own += shares[2 * index + 1] * count / max(rows.num_rows, 1)
+        if own > len(packed(plain_bytes(_stored(_whole(sample.column(position)))))):
+            plan.packed, changed = True, True
+    if changed:
+        shapes = shapes_of(codec.plans)
+        weights = [
+            {name: held[name] for name in shape.weights(1)}
+            for shape, held in zip(shapes, codec.network.integers, strict=True)
+        ]
+        codec._network = ColumnNetwork(shapes, codec.hidden, weights)
+
+
+def _rest_bits(plan: ColumnPlan, sample: pa.Table, position: int) -> float:
+    held = plan.form.cells(_whole(sample.column(position)))
+    if plan.relation.terms:
+        return 0.0
+    tokens = plan.bins.tokens(held.numbers[held.present])
+    return plan.bins.rest_bits(tokens[tokens < len(plan.bins)])
