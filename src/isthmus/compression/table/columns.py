@@ -35,7 +35,8 @@ class Column:
 @dataclass
 class ColumnPlan:
     """How one column is coded. `recall` is a list of contexts to look for earlier rows in, each a list of
-    (earlier column, width): rows share a context if these columns' numbers, or bins divided by the width, agree."""
+    (earlier column, width): rows share a context if these columns' numbers, divided by the width and rounded down, agree
+    (statistics are often published by groups of five or ten years)."""
 
     form: Form
     packed: bool = False
@@ -85,10 +86,7 @@ class ColumnPlan:
         parts = []
         for column, width in self.recall[level]:
             other = known(column)
-            if width:
-                parts.append(other.contexts // width)
-            else:
-                parts.extend((other.numbers, other.states))
+            parts.extend((other.numbers // width, other.states))
         return joint_keys(parts, rows)
 
     def depth(self, known: Known, rows: int) -> np.ndarray:
@@ -252,7 +250,7 @@ class ColumnPlan:
         plan.recall = [[(int(other), int(width)) for other, width in level] for level in settings.get("recall", ())]
         plan.recall_first = bool(settings.get("recall_first"))
         used = {*plan.copies, *(other for level in plan.recall for other, _ in level)}
-        if not earlier.issuperset(used) or any(width < 0 for level in plan.recall for _, width in level):
+        if not earlier.issuperset(used) or any(width < 1 for level in plan.recall for _, width in level):
             raise ValueError(f"column {column} needs columns that are not known before it")
         if plan.symbols > 256 or plan.contexts > 256:
             raise ValueError("too many symbols")

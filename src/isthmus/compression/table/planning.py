@@ -27,7 +27,7 @@ RELATION_ROWS = 4096
 ENTRY_BITS = 6.0
 # Columns that others see by no more bins than this, where they are not coded by these bins.
 SEEN_BINS = 32
-_WIDTHS = (0, 2, 5, 10)
+_WIDTHS = (1, 2, 5, 10)
 
 
 def fitted(
@@ -249,7 +249,7 @@ def _plan_recall(
 def _widths(plan: ColumnPlan) -> tuple[int, ...]:
     if plan.form.kind == "text":
         return ()
-    return _WIDTHS if len(plan.visible) > 16 and plan.form.kind != "words" else (0,)
+    return _WIDTHS if len(plan.visible) > 16 and plan.form.kind != "words" else (1,)
 
 
 def _symbol_bits(tokens: np.ndarray, free: np.ndarray) -> float:
@@ -262,7 +262,7 @@ def _recall_bits(
 ) -> float:
     """Bits of all free rows: those that point to an earlier row, the others at `foretold` each, and which is which."""
     keys = joint_keys(
-        [columns[other].contexts // width if width else columns[other].numbers for other, width in level],
+        [columns[other].numbers // width for other, width in level],
         len(column.numbers),
     )
     context = Context(np.where(free, keys, -1))

@@ -24,7 +24,7 @@ from ...training.step import EAGER
 from ...variants.base import Variant
 from .network import BIAS_UNIT, LARGEST_HIDDEN, LARGEST_WEIGHT, WEIGHT_UNIT, ColumnNetwork, ColumnShape
 
-LEARNING_RATE = 6e-3
+LEARNING_RATE = 0.05
 MOST_EPOCHS = 400
 MOST_STEPS = 6000
 BATCH = 512
@@ -48,39 +48,45 @@ class Learner(Variant):
         self.register_buffer("epoch", torch.zeros(()), persistent=False)
         self.shapes, self.hidden, self.rows = shapes, hidden, rows
         self.allowed = [torch.from_numpy(each) for each in allowed]
-        self.weights = nn.ParameterList()
-        self.scales = nn.ParameterList()
-        self.names: list[list[str]] = []
+        # All weights in one vector, so that rounding and weighing them are a few operations, however many arrays.
+        self.places: list[dict[str, tuple[slice, tuple[int, ...]]]] = []
+        values, units, scales, end = [], [], [], 0
         for shape, bias in zip(shapes, first, strict=True):
-            sizes = shape.weights(hidden)
-            self.names.append(list(sizes))
-            for name, size in sizes.items():
+            self.places.append({})
+            for name, size in shape.weights(hidden).items():
                 value = bias.clone() if name == "symbol_bias" else torch.randn(size) * _FIRST_SPREAD.get(name, 0.0)
-                self.weights.append(nn.Parameter(value))
-                self.scales.append(nn.Parameter(torch.tensor(-1.0 if name not in _BIASES else 1.0)))
+                values.append(value.flatten())
+                units.append(torch.full((value.numel(),), float(_unit(name))))
+                scales.append(-1.0 if name not in _BIASES else 1.0)
+                self.places[-1][name] = (slice(end, end + value.numel()), size)
+                end += value.numel()
+        self.weights = nn.Parameter(torch.cat(values))
+        self.scales = nn.Parameter(torch.tensor(scales))
+        self.register_buffer("units", torch.cat(units), persistent=False)
+        lengths = torch.tensor([len(value) for value in values])
+        self.register_buffer("array", torch.repeat_interleave(torch.arange(len(values)), lengths), persistent=False)
 
     def posterior(self, x: Tensor):
         raise TypeError("a column network has no latent units")
 
     prior = posterior  # pyright: ignore[reportAssignmentType]
 
-    def rounded(self) -> list[dict[str, Tensor]]:
-        """Each column's weights, rounded; the gradient passes as if they were not."""
-        held, index = [], 0
-        for names in self.names:
-            column = {}
-            for name in names:
-                column[name] = _rounded(self.weights[index], _unit(name))
-                index += 1
-            held.append(column)
-        return held
+    def rounded(self) -> Tensor:
+        """All weights, rounded; the gradient passes as if they were not."""
+        limit = LARGEST_WEIGHT / self.units
+        nearest = (self.weights * self.units).round().div(self.units)
+        return self.weights + (nearest.clamp(-limit, limit) - self.weights).detach()
+
+    def arrays(self, rounded: Tensor) -> list[dict[str, Tensor]]:
+        """Each column's weights by name."""
+        return [{name: rounded[place].view(size) for name, (place, size) in column.items()} for column in self.places]
 
     def terms(self, x: Tensor, randomness: Randomness) -> Terms:
-        weights = self.rounded()
-        losses = self.code_lengths(x.long(), weights)
+        rounded = self.rounded()
+        losses = self.code_lengths(x.long(), self.arrays(rounded))
         return Terms(
             data=torch.stack([loss for column in losses for loss in column]).sum(0),
-            weights=(self.weight_nats(weights) / self.rows).expand(len(x)),
+            weights=(self.weight_nats(rounded) / self.rows).expand(len(x)),
         )
 
     def code_lengths(self, x: Tensor, weights: list[dict[str, Tensor]]) -> list[list[Tensor]]:
@@ -106,36 +112,25 @@ class Learner(Variant):
                 total = total + functional.embedding(contexts, held["context"])
         return losses
 
-    def weight_nats(self, weights: list[dict[str, Tensor]]) -> Tensor:
-        """The code length of all weights in nats."""
-        total, index = torch.zeros(()), 0
-        for column in weights:
-            for name, rounded in column.items():
-                unit = 1 / _unit(name)
-                scale = self.scales[index].clamp(-5, 3).exp()
-                size = rounded.abs()
-                # The mass of a Laplace law on the cell of width `unit` around a weight.
-                centre = -torch.expm1(-unit / 2 / scale)
-                tail = -size / scale + unit / 2 / scale + torch.log(-torch.expm1(-unit / scale) / 2)
-                total = total - torch.where(size < unit / 2, torch.log(centre), tail).sum()
-                index += 1
-        return total
+    def weight_nats(self, rounded: Tensor) -> Tensor:
+        """The code length of all weights in nats: the mass of a Laplace law on each weight's cell of rounding."""
+        half = 0.5 / self.units
+        scale = self.scales.clamp(-5, 3).exp()[self.array]
+        size = rounded.abs()
+        centre = -torch.expm1(-half / scale)
+        tail = (half - size) / scale + torch.log(-torch.expm1(-2 * half / scale) / 2)
+        return -torch.where(size < half, torch.log(centre), tail).sum()
 
     def integers(self) -> list[dict[str, np.ndarray]]:
         """The weights as the whole numbers that the exact network takes."""
         return [
-            {name: (tensor.detach() * _unit(name)).round().long().numpy() for name, tensor in column.items()}
-            for column in self.rounded()
+            {name: array.round().long().numpy() for name, array in column.items()}
+            for column in self.arrays((self.rounded() * self.units).detach())
         ]
 
 
 def _unit(name: str) -> int:
     return BIAS_UNIT if name in _BIASES else WEIGHT_UNIT
-
-
-def _rounded(weight: Tensor, unit: int) -> Tensor:
-    limit = LARGEST_WEIGHT / unit
-    return weight + ((weight * unit).round().div(unit).clamp(-limit, limit) - weight).detach()
 
 
 def learned(
@@ -180,7 +175,7 @@ def learned(
 def _finished(learner: Learner, x: Tensor) -> tuple[ColumnNetwork, np.ndarray]:
     bits = np.zeros(len(learner.shapes))
     with torch.no_grad():
-        weights = learner.rounded()
+        weights = learner.arrays(learner.rounded())
         for part in x.long().split(8192):
             for column, losses in enumerate(learner.code_lengths(part, weights)):
                 bits[column] += sum(float(loss.sum()) for loss in losses) / math.log(2)
