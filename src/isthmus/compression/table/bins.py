@@ -5,6 +5,7 @@ is coded as it is. A number outside all bins has the bin `len(bins)`, and all of
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -15,6 +16,8 @@ from ..packing import integer_bytes, integers_of
 MOST_VALUES = 128
 MOST_BINS = 64
 PLACES = 64
+# What a bin more costs: its edges, and its weights in the network.
+SPLIT_BITS = 30.0
 _PIECE = 32
 
 
@@ -35,7 +38,7 @@ class Bins:
 
     @classmethod
     def fit(cls, numbers: np.ndarray, complete: bool, most: int = MOST_BINS, most_values: int = MOST_VALUES) -> "Bins":
-        """Bins for a column's numbers: about as many numbers in each, and one bin alone for a number that is frequent.
+        """Bins for a column's numbers, one alone for each number that is frequent.
 
         `complete` says that no other numbers will be coded; otherwise bins also cover the gaps between the numbers.
         """
@@ -43,12 +46,13 @@ class Bins:
         if len(values) <= most_values:
             return cls(values, values.copy())
         frequent = counts > len(numbers) / most
-        target = max(counts[~frequent].sum(), 1) / max(most - frequent.sum(), 8)
-        before = np.cumsum(np.where(frequent, 0, counts)) - np.where(frequent, 0, counts)
-        group = (before / target).astype(np.int64)
+        room = max(most - int(frequent.sum()), 8)
+        rare = np.where(frequent, 0, counts)
+        group = ((np.cumsum(rare) - rare) / (max(rare.sum(), 1) / (room / 2))).astype(np.int64)
         starts = np.ones(len(values), bool)
         starts[1:] = (group[1:] != group[:-1]) | frequent[1:] | frequent[:-1]
-        first = np.flatnonzero(starts)
+        edges = _split(values, np.cumsum(counts), np.flatnonzero(starts).tolist(), most)
+        first = np.array(edges)
         last = np.append(first[1:], len(values)) - 1
         low, high = values[first], values[last].copy()
         if not complete:
@@ -101,6 +105,36 @@ class Bins:
         if (width < 0).any() and len(width) > 1 or (low[1:] <= high[:-1]).any():
             raise ValueError("bins that overlap")
         return cls(low, high)
+
+
+def _split(values: np.ndarray, before: np.ndarray, edges: list[int], most: int) -> list[int]:
+    """Edges, as places in `values`, with those bins halved whose halves differ most in how many numbers they hold:
+    within a bin all numbers are taken as equally likely, and the far ends of a distribution are not.
+
+    `before` are the running counts of the values.
+    """
+
+    def gain(start: int, stop: int) -> tuple[float, int]:
+        low, high = int(values[start]), int(values[stop - 1])
+        if stop - start < 2 or high - low < 2:
+            return 0.0, start
+        middle = start + int(np.searchsorted(values[start:stop], low + (high - low) // 2, side="right"))
+        left = int(before[middle - 1] - (before[start - 1] if start else 0))
+        right = int(before[stop - 1] - before[middle - 1])
+        count = left + right
+        bits = sum(part * np.log2(2 * part / count) for part in (left, right) if part)
+        return float(bits), middle
+
+    bounds = [*edges, len(values)]
+    trials = [gain(start, stop) for start, stop in pairwise(bounds)]
+    while len(bounds) <= most:
+        best = max(range(len(trials)), key=lambda index: trials[index][0])
+        bits, middle = trials[best]
+        if bits < SPLIT_BITS:
+            break
+        bounds.insert(best + 1, middle)
+        trials[best : best + 1] = [gain(bounds[best], middle), gain(middle, bounds[best + 2])]
+    return bounds[:-1]
 
 
 def push_bits(stack: Stack, values: np.ndarray, bits: np.ndarray) -> None:

@@ -11,7 +11,7 @@ from ..packing import framed, unframed
 from .bins import Bins, pop_bits, push_bits
 from .cells import MISSING, ODD, PRESENT, Form
 from .recall import Context, joint_keys, resolve
-from .relations import Relation
+from .relations import Relation, Term
 
 # Rows that came before in a context are told to the network by the bit length of their count, up to this.
 MOST_DEPTH = 20
@@ -46,6 +46,19 @@ class ColumnPlan:
     copies: list[int] = field(default_factory=list)
     recall: list[list[tuple[int, int]]] = field(default_factory=list)
     recall_first: bool = False  # also for numbers that have a bin alone
+
+    @property
+    def asks_for(self) -> set[int]:
+        """The other columns that it cannot be decoded without."""
+        recalled = {other for level in self.recall for other, _ in level}
+        return {*self.copies, *recalled, *(other for term in self.relation.terms for other in term.columns)}
+
+    def renumber(self, place: dict[int, int]) -> None:
+        """Speak of the other columns by their new places."""
+        self.copies = [place[other] for other in self.copies]
+        self.recall = [[(place[other], width) for other, width in level] for level in self.recall]
+        terms = [Term(term.kind, tuple(place[other] for other in term.columns)) for term in self.relation.terms]
+        self.relation = Relation(terms, self.relation.coefficients, self.relation.offset)
 
     @property
     def visible(self) -> Bins:
@@ -249,8 +262,7 @@ class ColumnPlan:
         plan.copies = [int(other) for other in settings.get("copies", ())]
         plan.recall = [[(int(other), int(width)) for other, width in level] for level in settings.get("recall", ())]
         plan.recall_first = bool(settings.get("recall_first"))
-        used = {*plan.copies, *(other for level in plan.recall for other, _ in level)}
-        if not earlier.issuperset(used) or any(width < 1 for level in plan.recall for _, width in level):
+        if not earlier.issuperset(plan.asks_for) or any(width < 1 for level in plan.recall for _, width in level):
             raise ValueError(f"column {column} needs columns that are not known before it")
         if plan.symbols > 256 or plan.contexts > 256:
             raise ValueError("too many symbols")

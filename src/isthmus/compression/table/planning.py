@@ -52,6 +52,7 @@ def fitted(
         if forms[position].kind != "text":
             tokens = plan.context_tokens(held.numbers, held.states)
         columns.append(Column(held.numbers, held.states, tokens))
+    plans, columns, order = _with_a_plain_column_last(plans, columns, order)
     hidden = _hidden(total_rows, len(order))
     codec = TableCodec(plans, order, None, hidden)
     symbols = _symbols(codec, columns, rows.num_rows)
@@ -62,6 +63,27 @@ def fitted(
     codec._network = network
     _pack_what_is_smaller(codec, rows, bits[1::2])
     return codec
+
+
+def _with_a_plain_column_last(
+    plans: list[ColumnPlan], columns: list[Column], order: list[int]
+) -> tuple[list[ColumnPlan], list[Column], list[int]]:
+    """The same columns with one last, and so first on the stack, that recalls nothing: pointers are drawn from bits
+    that are already there. It is the one with most bits among those that no other plan asks for."""
+    asked = {other for plan in plans for other in plan.asks_for}
+    free = [
+        index
+        for index, plan in enumerate(plans)
+        if index not in asked and not plan.recall and not plan.packed and not plan.relation.previous_row
+    ]
+    if not free or not any(plan.recall for plan in plans):
+        return plans, columns, order
+    last = max(free, key=lambda index: _entropy(columns[index].contexts)[0])
+    moved = [*(index for index in range(len(plans)) if index != last), last]
+    place = {old: new for new, old in enumerate(moved)}
+    for plan in plans:
+        plan.renumber(place)
+    return [plans[index] for index in moved], [columns[index] for index in moved], [order[index] for index in moved]
 
 
 def _numbers(form: Form, cells: pa.Array) -> Column:
