@@ -20,6 +20,10 @@ class ModelFileError(IsthmusError, ValueError):
     """A model file is missing, damaged, or not one of ours."""
 
 
+class ArchiveError(IsthmusError, ValueError):
+    """An archive is missing, damaged, cut short, or not one of ours."""
+
+
 class DivergenceError(IsthmusError, ArithmeticError):
     """Training kept producing numbers that are not finite."""
 

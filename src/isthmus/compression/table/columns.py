@@ -1,4 +1,4 @@
-"""One column's plan, and how its numbers become symbols for the network, places, bits and pointers, and numbers again."""
+"""One column's plan: how its numbers become symbols for the network, places, bits and pointers, and numbers again."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -35,8 +35,8 @@ class Column:
 @dataclass
 class ColumnPlan:
     """How one column is coded. `recall` is a list of contexts to look for earlier rows in, each a list of
-    (earlier column, width): rows share a context if these columns' numbers, divided by the width and rounded down, agree
-    (statistics are often published by groups of five or ten years)."""
+    (earlier column, width): rows share a context if these columns' numbers, divided by the width and rounded down,
+    agree (statistics are often published by groups of five or ten years)."""
 
     form: Form
     packed: bool = False

@@ -156,33 +156,25 @@ def _plan(form: Form, column: Column, plans: list[ColumnPlan], columns: list[Col
         return plan
     distinct = len(np.unique(held[:PLANNING_ROWS]))
     plan.bins = Bins.fit(held, complete)
-    foretold = _foretold_bits(plan, column, columns)
+    foretold = _foretold_bits(plan.bins, numbers, column.states, columns)
     if distinct > 16 and foretold > 0.05 and form.kind in ("whole", "clock", "decimal"):
-        relation = _relation(column, plans, columns, foretold)
-        if relation is not None:
-            plan.relation = relation
-            residuals = numbers - relation.expected(lambda other: columns[other].numbers, len(numbers))
-            plan.bins, plan.seen = (
-                Bins.fit(residuals[present], complete),
-                Bins.fit(held, complete, SEEN_BINS, SEEN_BINS),
-            )
+        relation = _relation(column, plans, columns)
+        residuals = numbers - relation.expected(lambda other: columns[other].numbers, len(numbers))
+        bins = Bins.fit(residuals[present], complete)
+        bits = _foretold_bits(bins, residuals, column.states, columns)
+        if relation.terms and bits < 0.97 * foretold:
+            plan.relation, plan.bins, foretold = relation, bins, bits
+            plan.seen = Bins.fit(held, complete, SEEN_BINS, SEEN_BINS)
     plan.copies = _copies(plan, column, columns)
-    _plan_recall(plan, column, plans, columns, min(foretold, _own_bits(plan, column, columns)))
+    _plan_recall(plan, column, plans, columns, foretold)
     return plan
 
 
-def _own_bits(plan: ColumnPlan, column: Column, columns: list[Column]) -> float:
-    present = column.present
-    residuals = column.numbers - plan.relation.expected(lambda other: columns[other].numbers, len(column.numbers))
-    return density_bits(residuals[present][:PLANNING_ROWS])
-
-
-def _foretold_bits(plan: ColumnPlan, column: Column, columns: list[Column]) -> float:
-    """Bits per row of a column's symbols given the best single earlier column, and of what lies below the symbols."""
+def _foretold_bits(bins: Bins, numbers: np.ndarray, states: np.ndarray, columns: list[Column]) -> float:
+    """Bits per row of numbers' bins given the best single earlier column, and of what lies below the bins."""
     rows = slice(0, PLANNING_ROWS)
-    states = column.states[rows]
-    tokens = plan.bins.tokens(column.numbers[rows])
-    tokens = np.where(states == 0, np.minimum(tokens, len(plan.bins)), len(plan.bins) + states)
+    numbers, states = numbers[rows], states[rows]
+    tokens = np.where(states == 0, bins.tokens(numbers), len(bins) + states)
     count = max(len(tokens), 1)
     alone, entries = _entropy(tokens)
     best = alone + ENTRY_BITS * entries
@@ -190,28 +182,20 @@ def _foretold_bits(plan: ColumnPlan, column: Column, columns: list[Column]) -> f
         seen = other.contexts[rows]
         both, entries = _entropy(tokens, seen)
         best = min(best, both - _entropy(seen)[0] + ENTRY_BITS * entries)
-    if not len(plan.bins):
+    if not len(bins):
         return best / count
-    inside = tokens < len(plan.bins)
-    width = np.log2((plan.bins.high - plan.bins.low).astype(np.uint64).astype(np.float64) + 1)
+    inside = tokens < len(bins)
+    width = np.log2((bins.high - bins.low).astype(np.uint64).astype(np.float64) + 1)
     return (best + float(width[tokens[inside]].sum())) / count
 
 
-def _relation(column: Column, plans: list[ColumnPlan], columns: list[Column], foretold: float) -> Relation | None:
-    """A relation that makes the column cheaper than the best single column foretells it to be, if there is one."""
+def _relation(column: Column, plans: list[ColumnPlan], columns: list[Column]) -> Relation:
+    """The relation to earlier columns that leaves the cheapest residuals in a sample of rows."""
     present = np.flatnonzero(column.present)
     picked = present[np.random.default_rng(0).permutation(len(present))[:RELATION_ROWS]]
-    earlier = [
-        index
-        for index, plan in enumerate(plans)
-        if plan.form.kind in ("whole", "clock", "decimal") and plan.form.categories is None
-    ]
-    relation = found(column.numbers[picked], earlier, lambda other: columns[other].numbers[picked], density_bits)
-    if not relation.terms:
-        return None
-    residuals = column.numbers - relation.expected(lambda other: columns[other].numbers, len(column.numbers))
-    bits = density_bits(residuals[column.present][:PLANNING_ROWS])
-    return relation if bits < 0.9 * foretold else None
+    numeric = ("whole", "clock", "decimal")
+    earlier = [index for index, plan in enumerate(plans) if plan.form.kind in numeric and plan.form.categories is None]
+    return found(column.numbers[picked], earlier, lambda other: columns[other].numbers[picked], density_bits)
 
 
 def _copies(plan: ColumnPlan, column: Column, columns: list[Column]) -> list[int]:

@@ -21,7 +21,7 @@ from ...parts.networks import built
 from ...training.loop import train
 from ...training.run import Plan
 from ...training.step import EAGER
-from ...variants.base import Variant
+from ...variants.base import Variant, VariantOptions
 from .network import BIAS_UNIT, LARGEST_HIDDEN, LARGEST_WEIGHT, WEIGHT_UNIT, ColumnNetwork, ColumnShape
 
 LEARNING_RATE = 0.05
@@ -33,7 +33,7 @@ _BIASES = ("symbol_bias", "place_bias")
 _FIRST_SPREAD = {"context": 0.1, "bin": 0.1, "symbol": 0.02, "place": 0.02}
 
 
-class Learner(Variant):
+class Learner(Variant[VariantOptions]):
     """The column network as it is learned: a variant without latent units, whose rows are symbols.
 
     A batch (rows, 3 · columns) has each column's context, symbol and place; a place is −1 where there is none.

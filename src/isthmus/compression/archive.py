@@ -1,0 +1,197 @@
+"""Rows → archive → rows: the codec that suits them, chunk by chunk, each verified before it is written."""
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import pyarrow as pa
+
+from ..core.errors import ArchiveError, DataError, OptionError
+from ..files.failures import reason, shown
+from .codec import Codec, Rows
+from .container import Reader, Writer, model_digest
+
+CHUNK_ROWS = 65536
+BUDGET_SECONDS = 60.0
+
+Progress = Callable[[str, float], None]
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to compress.
+
+    `budget` bounds the seconds that a model is trained for. `tolerance` is how far numbers may come back from what they
+    were, as a share of their column's range; None for not at all. `verify` decodes each chunk before it is written.
+    """
+
+    budget: float = BUDGET_SECONDS
+    tolerance: float | dict[str, float] | None = None
+    chunk_rows: int = CHUNK_ROWS
+    verify: bool = True
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.budget) and self.budget >= 0):
+            raise OptionError(f"budget is {self.budget:g} seconds; give 0 or more")
+        if not 1 <= self.chunk_rows <= 2**20:
+            raise OptionError(f"chunk_rows is {self.chunk_rows}; give 1 to {2**20}")
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What came of compressing: bytes of the whole, and where they went."""
+
+    bytes: int
+    rows: int
+    model_bytes: int
+    spent: dict[str, float] = field(default_factory=dict)
+
+
+def codec_named(kind: str) -> type[Codec]:
+    """The codec of a kind, from a closed list: nothing is imported by a name that a file holds."""
+    if kind == "table":
+        from .table.codec import TableCodec
+
+        return TableCodec
+    if kind == "array":
+        from .array import ArrayCodec
+
+        return ArrayCodec
+    raise KeyError(kind)
+
+
+def codec_for(rows: Rows, total_rows: int, options: Options, progress: Progress | None = None) -> Codec:
+    """A codec made for rows: all there are, or a sample of `total_rows`, in order."""
+
+    def told(share: float) -> None:
+        if progress is not None:
+            progress("train", share)
+
+    if isinstance(rows, pa.Table):
+        from .table.planning import fitted
+
+        return fitted(rows, total_rows, options.budget, options.seed, told)
+    if isinstance(rows, np.ndarray):
+        from .array import ArrayCodec
+
+        return ArrayCodec.fit(rows)
+    raise DataError(f"rows of type {type(rows).__name__} cannot be archived; tables, images and arrays can be")
+
+
+def write(
+    stream: BinaryIO,
+    codec: Codec,
+    parts: Iterable[Rows],
+    *,
+    model_inside: bool = True,
+    notes: dict[str, Any] | None = None,
+    options: Options | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Summary:
+    """Write an archive of rows, given a part at a time, none with more rows than a chunk may have."""
+    options = options or Options()
+    settings, parameters = codec.settings(), codec.parameters()
+    digest = model_digest(codec.kind, settings, parameters)
+    header: dict[str, Any] = {"kind": codec.kind, "model": "inside" if model_inside else digest}
+    if model_inside:
+        header["settings"] = settings
+    # The reader of an archive will have no other codec than this one.
+    reader = type(codec).restored(settings, parameters) if options.verify else codec
+    writer = Writer(stream, header, parameters if model_inside else None)
+    for part in parts:
+        rows = len(part) if isinstance(part, np.ndarray) else part.num_rows
+        own = codec.canonical(part)
+        payload = codec.encode(part)
+        if options.verify and codec.canonical(reader.decode(payload, rows)) != own:
+            raise ArchiveError(f"rows from {writer.rows:,} on do not come back as they were; please report this")
+        writer.chunk(rows, sha256(own).digest(), payload)
+        if progress is not None:
+            progress(writer.rows)
+    spent = {name: round(value, 1) for name, value in getattr(codec, "spent", {}).items()}
+    size = writer.close({**(notes or {}), "spent": spent})
+    return Summary(size, writer.rows, writer.model_bytes, spent)
+
+
+class Archive:
+    """An archive that is open for reading: from a seekable stream, whose `name` errors will give."""
+
+    def __init__(self, stream: BinaryIO, name: str, model: "Archive | None" = None):
+        self.reader = Reader(stream, name)
+        self.name = name
+        header = self.reader.header
+        try:
+            made = codec_named(header["kind"])
+            if header["model"] == "inside":
+                self.codec = made.restored(header["settings"], self.reader.parameters or b"")
+            else:
+                self.codec = self._foreign(model, header)
+        except ArchiveError:
+            raise
+        except (ValueError, KeyError, TypeError, IndexError, OverflowError, pa.ArrowException) as error:
+            raise self.reader.damaged("its model") from error
+
+    def _foreign(self, model: "Archive | None", header: dict[str, Any]) -> Codec:
+        if model is None:
+            raise ArchiveError(f"{self.name}: has no model inside; name the archive that holds it with --model")
+        if model.digest != header["model"]:
+            raise ArchiveError(f"{self.name}: was written with another model than that of {model.name}")
+        return model.codec
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of the model."""
+        header = self.reader.header
+        if header["model"] != "inside":
+            return header["model"]
+        return model_digest(header["kind"], header["settings"], self.reader.parameters or b"")
+
+    @property
+    def rows(self) -> int:
+        return self.reader.rows
+
+    @property
+    def notes(self) -> dict[str, Any]:
+        return self.reader.index["notes"]
+
+    def parts(self, start: int = 0, stop: int | None = None) -> Iterator[Rows]:
+        """Rows from `start` to before `stop`, chunk by chunk, each verified against the digest of its rows."""
+        stop = self.rows if stop is None else stop
+        for number in self.reader.chunks_of(start, stop):
+            chunk = self.reader.chunk(number)
+            try:
+                rows = self.codec.decode(chunk.payload, chunk.rows)
+                same = sha256(self.codec.canonical(rows)).digest() == chunk.digest
+            except (ValueError, KeyError, TypeError, IndexError, OverflowError, pa.ArrowException) as error:
+                raise self.reader.damaged(self.reader.place_of(number)) from error
+            if not same:
+                raise self.reader.damaged(self.reader.place_of(number))
+            low, high = max(start - chunk.first, 0), min(stop - chunk.first, chunk.rows)
+            yield rows if (low, high) == (0, chunk.rows) else self.codec.part(rows, low, high)
+
+    def read(self, start: int = 0, stop: int | None = None) -> Rows:
+        """Rows from `start` to before `stop`."""
+        return self.codec.joined(list(self.parts(start, stop)))
+
+
+def opened(path: str | Path, model: Archive | None = None) -> Archive:
+    """The archive at a path. Raises ArchiveError if there is none."""
+    try:
+        stream = Path(path).open("rb")  # noqa: SIM115 - the archive reads from it as long as it lives
+    except OSError as error:
+        raise ArchiveError(f"{shown(path)}: cannot be read ({reason(error)}); check the path") from error
+    return Archive(stream, shown(path), model)
+
+
+def chunks(rows: Rows, size: int) -> Iterator[Rows]:
+    """Rows cut into chunks; no rows are one chunk of none."""
+    if isinstance(rows, pa.Table):
+        for start in range(0, max(rows.num_rows, 1), size):
+            yield rows.slice(start, size)
+    else:
+        for start in range(0, max(len(rows), 1), size):
+            yield rows[start : start + size]

@@ -1,0 +1,62 @@
+"""Arrays of numbers that are neither a table nor images: kept exactly, by general compressors."""
+
+from typing import Any
+
+import numpy as np
+
+from ..core.errors import DataError
+from .codec import Codec
+from .packing import packed, unpacked
+
+
+class ArrayCodec(Codec):
+    """Arrays (rows, …) of one element type and shape; each byte of the elements is packed beside its like."""
+
+    kind = "array"
+
+    def __init__(self, dtype: np.dtype, shape: tuple[int, ...]):
+        self.dtype, self.shape = dtype, shape
+
+    @classmethod
+    def fit(cls, rows: np.ndarray) -> "ArrayCodec":
+        if rows.dtype.kind not in "biufc" or not rows.ndim:
+            raise DataError(f"an array of {rows.dtype} cannot be archived; arrays of numbers can be")
+        return cls(rows.dtype.newbyteorder("<"), rows.shape[1:])
+
+    def settings(self) -> dict[str, Any]:
+        return {"dtype": self.dtype.str, "shape": list(self.shape)}
+
+    def parameters(self) -> bytes:
+        return b""
+
+    @classmethod
+    def restored(cls, settings: dict[str, Any], parameters: bytes) -> "ArrayCodec":
+        kind, size = settings["dtype"][1:2], int(settings["dtype"][2:])
+        if kind not in "biufc" or size > 32 or any(not 0 <= int(n) < 2**31 for n in settings["shape"]):
+            raise ValueError("not an array of numbers")
+        return cls(np.dtype(settings["dtype"]), tuple(int(n) for n in settings["shape"]))
+
+    def encode(self, rows: np.ndarray) -> bytes:
+        if rows.shape[1:] != self.shape or rows.dtype.newbyteorder("<") != self.dtype:
+            raise DataError(
+                f"rows of {rows.dtype} {rows.shape[1:]} are not those of the model, {self.dtype} {self.shape}"
+            )
+        octets = np.frombuffer(self.canonical(rows), np.uint8).reshape(-1, self.dtype.itemsize)
+        return packed(octets.T.tobytes())
+
+    def decode(self, chunk: bytes, count: int) -> np.ndarray:
+        size = count * int(np.prod(self.shape, dtype=object)) * self.dtype.itemsize
+        octets = unpacked(chunk, max(size, 1))
+        if len(octets) != size:
+            raise ValueError("another number of bytes than of rows")
+        data = np.frombuffer(octets, np.uint8).reshape(self.dtype.itemsize, -1).T.tobytes()
+        return np.frombuffer(data, self.dtype).reshape(count, *self.shape).copy()
+
+    def canonical(self, rows: np.ndarray) -> bytes:
+        return np.ascontiguousarray(rows, self.dtype).tobytes()
+
+    def joined(self, parts: list[np.ndarray]) -> np.ndarray:
+        return np.concatenate(parts) if parts else np.empty((0, *self.shape), self.dtype)
+
+    def part(self, rows: np.ndarray, start: int, stop: int) -> np.ndarray:
+        return rows[start:stop]
