@@ -41,6 +41,22 @@ class Options:
         if not 1 <= self.chunk_rows <= 2**20:
             raise OptionError(f"chunk_rows is {self.chunk_rows}; give 1 to {2**20}")
 
+    def tolerances(self, schema: pa.Schema) -> dict[str, float]:
+        """The tolerance of each column that has one; DataError for a column that there is not."""
+        if self.tolerance is None:
+            return {}
+        if isinstance(self.tolerance, dict):
+            unknown = [name for name in self.tolerance if name not in schema.names]
+            if unknown:
+                raise DataError(f"tolerance names column '{unknown[0]}', which there is not; there are {schema.names}")
+            given = self.tolerance
+        else:
+            given = dict.fromkeys(schema.names, self.tolerance)
+        for name, share in given.items():
+            if not 0 <= share < 1:
+                raise OptionError(f"tolerance {share:g} of column '{name}': give a share of its range, 0 to below 1")
+        return given
+
 
 @dataclass(frozen=True)
 class Summary:
@@ -75,7 +91,9 @@ def codec_for(rows: Rows, total_rows: int, options: Options, progress: Progress 
     if isinstance(rows, pa.Table):
         from .table.planning import fitted
 
-        return fitted(rows, total_rows, options.budget, options.seed, told)
+        return fitted(rows, total_rows, options.budget, options.seed, told, options.tolerances(rows.schema))
+    if options.tolerance is not None:
+        raise OptionError("a tolerance is for the numbers of a table; images and arrays come back as they were")
     if isinstance(rows, np.ndarray):
         from .array import ArrayCodec
 
@@ -105,6 +123,7 @@ def write(
     writer = Writer(stream, header, parameters if model_inside else None)
     for part in parts:
         rows = len(part) if isinstance(part, np.ndarray) else part.num_rows
+        part = codec.rounded(part)
         own = codec.canonical(part)
         payload = codec.encode(part)
         if options.verify and codec.canonical(reader.decode(payload, rows)) != own:

@@ -32,6 +32,10 @@ class Codec(ABC):
     def encode(self, rows: Rows) -> bytes:
         """Rows → one chunk. Raises DataError, naming the place, for rows that are not of this kind."""
 
+    def rounded(self, rows: Rows) -> Rows:
+        """Rows as they will come back: as they are, unless the codec was made with a tolerance."""
+        return rows
+
     @abstractmethod
     def decode(self, chunk: bytes, count: int) -> Rows:
         """One chunk → its `count` rows. Raises ValueError where the bytes cannot be what `encode` gave; may return

@@ -11,7 +11,7 @@ import pyarrow as pa
 # The largest block of bytes that a reader unpacks: a damaged or hostile length may not fill the memory.
 LARGEST_BLOCK = 2**31
 
-_LZMA = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME}]
+_LARGEST_DICTIONARY = 2**26
 # Above this size only the quicker ones are tried in full.
 _LARGE = 2**24
 
@@ -21,7 +21,7 @@ def packed(data: bytes) -> bytes:
     head = struct.pack("<Q", len(data))
     candidates = [b"\0" + data]
     if len(data) > 16:
-        candidates.append(b"\1" + head + lzma.compress(data, lzma.FORMAT_RAW, filters=_LZMA))
+        candidates.append(b"\1" + head + lzma.compress(data, lzma.FORMAT_RAW, filters=_lzma(len(data))))
         candidates.append(b"\2" + head + bz2.compress(data))
         candidates.append(b"\3" + head + _codec("brotli", 11 if len(data) < _LARGE else 9).compress(data, asbytes=True))
         candidates.append(b"\4" + head + _codec("zstd", 19).compress(data, asbytes=True))
@@ -50,12 +50,18 @@ def unpacked(block: bytes, largest: int = LARGEST_BLOCK) -> bytes:
 
 def _unpacked(method: int, body: bytes, size: int) -> bytes:
     if method == 1:
-        return lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=_LZMA).decompress(body, size)
+        return lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=_lzma(size)).decompress(body, size)
     if method == 2:
         return bz2.BZ2Decompressor().decompress(body, size)
     if method in (3, 4):
         return _codec("brotli" if method == 3 else "zstd", None).decompress(body, size, asbytes=True)
     raise ValueError(f"an unknown way of packing ({method})")
+
+
+def _lzma(size: int) -> list[dict[str, int]]:
+    """LZMA2 at its best, with no larger a dictionary than the data can use: making one takes time."""
+    dictionary = min(max(size, 4096), _LARGEST_DICTIONARY)
+    return [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "dict_size": dictionary}]
 
 
 def _codec(name: str, level: int | None) -> pa.Codec:

@@ -8,6 +8,8 @@ own bits are kept aside (an unseen word, a number with more decimals than the ot
 - clock: minutes since midnight, for times written as 1745
 - decimal: the float times 10^k, where dividing by 10^k gives every float back to its last bit
 - bits: the float's own bits, ordered as floats are
+- grid: the nearest step of a grid that is no wider than twice what the number may be off by; a number that its step
+  would miss by more is odd
 - words: the place in the sorted list of the column's words
 """
 
@@ -16,10 +18,12 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
+import pyarrow.compute
 
 from ...domains.table.arrow_types import is_text, type_from_json, type_to_json
 from ..packing import framed, integer_bytes, integers_of, unframed
+
+pc: Any = pyarrow.compute  # its functions are made when it is imported
 
 PRESENT, MISSING, ODD = 0, 1, 2
 
@@ -27,7 +31,8 @@ MOST_DECIMALS = 9
 # A list of words longer than this share of the rows is no dictionary: the column is packed as text.
 MOST_WORDS = 0.5
 
-KINDS = ("whole", "clock", "decimal", "bits", "words", "text")
+_GRID = (("step", 0.0), ("first", 0.0), ("bound", 0.0))
+KINDS = ("whole", "clock", "decimal", "bits", "grid", "words", "text")
 
 
 @dataclass
@@ -53,12 +58,15 @@ class Form:
     origin: int = 0
     unit: int = 1
     decimals: int = 0
+    step: float = 0.0  # of a grid, and its first value
+    first: float = 0.0
+    bound: float = 0.0  # how far a number may be off
     words: list[str] = field(default_factory=list)
     categories: pa.Array | None = None  # of an Arrow dictionary, whose cells are its indices
 
     @classmethod
-    def fit(cls, name: str, cells: pa.Array) -> "Form":
-        """The form that suits a column."""
+    def fit(cls, name: str, cells: pa.Array, tolerance: float | None = None) -> "Form":
+        """The form that suits a column; with a tolerance, a share of the column's range, numbers may be off by it."""
         type_to_json(name, cells.type)  # raises DataError for types that no column has
         form = cls(name, cells.type, "whole")
         if pa.types.is_dictionary(cells.type):
@@ -66,7 +74,11 @@ class Form:
             return form
         if is_text(cells.type):
             return form._fit_words(cells)
-        if pa.types.is_floating(cells.type):
+        if tolerance and (pa.types.is_floating(cells.type) or pa.types.is_integer(cells.type)):
+            form._fit_rounding(cells, tolerance)
+        if form.kind == "grid":
+            pass
+        elif pa.types.is_floating(cells.type):
             form._fit_floats(_floats(cells))
         elif pa.types.is_decimal(cells.type) and not _fits(cells):
             form.kind = "text"
@@ -99,6 +111,21 @@ class Form:
                 finite = finite[:: len(finite) // 1000]
         self.kind = "bits"
 
+    def _fit_rounding(self, cells: pa.Array, tolerance: float) -> None:
+        values = cells.drop_null().to_numpy(zero_copy_only=False).astype(np.float64)
+        values = values[np.isfinite(values)]
+        extent = float(np.ptp(values)) if len(values) else 0.0
+        bound = tolerance * extent
+        if not np.isfinite(bound) or bound <= 0 or np.abs(values).max() >= 2.0**52 * bound:
+            return
+        step = 2 * bound
+        if pa.types.is_integer(cells.type):
+            # Whole numbers fall on whole steps: an odd step rounds to either side alike.
+            step = float(max(2 * int(bound) + 1, 1))
+            if step == 1 or max(abs(int(values.min())), abs(int(values.max()))) >= 2**52:
+                return
+        self.kind, self.step, self.first, self.bound = "grid", step, float(values.min()), bound
+
     def _fit_grid(self, raw: np.ndarray) -> None:
         """Count from the least in units of the common divisor, where that cannot overflow."""
         low, high = int(raw.min()), int(raw.max())
@@ -124,6 +151,15 @@ class Form:
             places = pc.index_in(cells, pa.array(self.words, cells.type))
             states[(states == PRESENT) & pc.is_null(places).to_numpy(zero_copy_only=False)] = ODD
             return places.fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64), states
+        if self.kind == "grid":
+            values = cells.fill_null(0).to_numpy(zero_copy_only=False)
+            with np.errstate(invalid="ignore", over="ignore"):
+                steps = np.rint((values.astype(np.float64) - self.first) / self.step)
+                near = np.abs(steps) < 2**52
+                steps = np.where(near, steps, 0)
+                off = np.abs(self._on_grid(steps).astype(np.float64) - values.astype(np.float64))
+            states[(states == PRESENT) & ~(near & (off <= self.bound))] = ODD
+            return steps.astype(np.int64), states
         if pa.types.is_floating(cells.type):
             values = _floats(cells)
             if self.kind == "bits":
@@ -138,6 +174,16 @@ class Form:
             states[(states == PRESENT) & wrong] = ODD
             raw = raw // 100 * 60 + raw % 100
         return raw, states
+
+    def _on_grid(self, steps: np.ndarray) -> np.ndarray:
+        """The values of steps, in the column's own type."""
+        values = steps * self.step + self.first
+        with np.errstate(over="ignore", invalid="ignore"):
+            return values.astype(self.type.to_pandas_dtype())
+
+    def rounded(self, cells: pa.Array) -> pa.Array:
+        """Cells as they will come back."""
+        return self.restored(self.cells(cells)) if self.kind == "grid" else cells
 
     def restored(self, cells: Cells) -> pa.Array:
         """Whole numbers → cells. Raises ValueError for numbers that stand for no cell."""
@@ -157,6 +203,8 @@ class Form:
                 raise ValueError("a word that there is not")
             else:
                 restored = pa.array(self.words, self.type).take(pa.array(raw, mask=missing.to_numpy(False)))
+        elif self.kind == "grid":
+            restored = pa.array(self._on_grid(raw.astype(np.float64)), self.type, mask=missing.to_numpy(False))
         elif self.kind == "bits":
             restored = _from_floats(_unordered(raw, self.type), self.type, missing)
         elif self.kind == "decimal":
@@ -179,7 +227,7 @@ class Form:
     def settings(self) -> dict[str, Any]:
         """All but the words, as JSON."""
         held: dict[str, Any] = {"name": self.name, "type": type_to_json(self.name, self.type), "kind": self.kind}
-        for key, default in (("origin", 0), ("unit", 1), ("decimals", 0)):
+        for key, default in (("origin", 0), ("unit", 1), ("decimals", 0), *_GRID):
             if getattr(self, key) != default:
                 held[key] = getattr(self, key)
         return held
@@ -197,8 +245,13 @@ class Form:
         if kind not in KINDS:
             raise ValueError(f"an unknown kind of column ({kind!r})")
         type_ = type_from_json(settings["type"])
-        numbers = {key: int(settings[key]) for key in ("origin", "unit", "decimals") if key in settings}
-        form = cls(str(settings["name"]), type_, kind, **numbers)
+        form = cls(str(settings["name"]), type_, kind)
+        for key in ("origin", "unit", "decimals"):
+            setattr(form, key, int(settings.get(key, getattr(form, key))))
+        for key, _ in _GRID:
+            setattr(form, key, float(settings.get(key, 0.0)))
+        if form.kind == "grid" and not (form.step > 0 and np.isfinite([form.step, form.first]).all()):
+            raise ValueError("a grid without a step")
         if not 0 <= form.decimals <= MOST_DECIMALS or not 1 <= form.unit < 2**63 or not -(2**63) <= form.origin < 2**63:
             raise ValueError("numbers of a form beyond their bounds")
         if pa.types.is_dictionary(type_):

@@ -70,6 +70,14 @@ class TableCodec(Codec):
                 self.spent[plan.form.name] += len(packs[-1])
         return framed([stack.to_bytes(), packed(integer_bytes(np.array(bases))), packed(framed(odd)), *packs])
 
+    def rounded(self, rows: pa.Table) -> pa.Table:
+        """Rows as they will come back: within their tolerance, where columns have one."""
+        for plan, position in zip(self.plans, self.positions, strict=True):
+            if plan.form.kind == "grid":
+                column = pa.chunked_array([plan.form.rounded(_whole(rows.column(position)))], plan.form.type)
+                rows = rows.set_column(position, plan.form.name, column)
+        return rows
+
     def decode(self, chunk: bytes, count: int) -> pa.Table:
         blocks = unframed(chunk)
         if len(blocks) != 3 + sum(plan.packed for plan in self.plans):

@@ -2,9 +2,9 @@
 
 A neural autoregressive estimator (Larochelle & Murray, 2011, http://proceedings.mlr.press/v15/larochelle11a.html) with
 an embedding of each column's bins: h_j = Σ_{i<j} E_i[bin_i] + b_j, p(symbol_j) = softmax(W_j relu(h_j) + c_j). The
-place of a number in its bin is foretold the same way, from h_j and an embedding of the bin. All weights are whole numbers of
-1/16, so that sums are exact, one column's embedding can be added or taken away without a trace, and the network that
-was trained is the one that codes.
+place of a number in its bin is foretold the same way, from h_j and an embedding of the bin. All weights are whole
+numbers of 1/16, so that sums are exact, one column's embedding can be added or taken away without a trace, and the
+network that was trained is the one that codes.
 """
 
 import struct

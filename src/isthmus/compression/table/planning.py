@@ -4,7 +4,7 @@ Costs are estimated in bits from counts over the first rows; what they cannot sa
 trained network codes in more bytes than a general compressor is packed by that compressor instead.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import pyarrow as pa
@@ -28,6 +28,8 @@ ENTRY_BITS = 6.0
 # Columns that others see by no more bins than this, where they are not coded by these bins.
 SEEN_BINS = 32
 _WIDTHS = (1, 2, 5, 10)
+# Kinds of columns whose numbers can be reckoned with.
+NUMERIC = ("whole", "clock", "decimal", "grid")
 
 
 def fitted(
@@ -36,10 +38,16 @@ def fitted(
     budget_seconds: float,
     seed: int = 0,
     progress: Callable[[float], None] | None = None,
+    tolerances: Mapping[str, float] | None = None,
 ) -> TableCodec:
-    """A codec for a table of `total_rows`, of which `rows` are all, or a sample in the table's order."""
+    """A codec for a table of `total_rows`, of which `rows` are all, or a sample in the table's order; numbers of the
+    columns that `tolerances` names may be off by that share of the column's range."""
     complete = rows.num_rows == total_rows
-    forms = [Form.fit(field.name, _whole(column)) for field, column in zip(rows.schema, rows.columns, strict=True)]
+    allowed_error = tolerances or {}
+    forms = [
+        Form.fit(field.name, _whole(column), allowed_error.get(field.name))
+        for field, column in zip(rows.schema, rows.columns, strict=True)
+    ]
     numbers = [_numbers(form, _whole(column)) for form, column in zip(forms, rows.columns, strict=True)]
     order = _order(forms, numbers)
     plans: list[ColumnPlan] = []
@@ -157,7 +165,7 @@ def _plan(form: Form, column: Column, plans: list[ColumnPlan], columns: list[Col
     distinct = len(np.unique(held[:PLANNING_ROWS]))
     plan.bins = Bins.fit(held, complete)
     foretold = _foretold_bits(plan.bins, numbers, column.states, columns)
-    if distinct > 16 and foretold > 0.05 and form.kind in ("whole", "clock", "decimal"):
+    if distinct > 16 and foretold > 0.05 and form.kind in NUMERIC:
         relation = _relation(column, plans, columns)
         residuals = numbers - relation.expected(lambda other: columns[other].numbers, len(numbers))
         bins = Bins.fit(residuals[present], complete)
@@ -193,8 +201,7 @@ def _relation(column: Column, plans: list[ColumnPlan], columns: list[Column]) ->
     """The relation to earlier columns that leaves the cheapest residuals in a sample of rows."""
     present = np.flatnonzero(column.present)
     picked = present[np.random.default_rng(0).permutation(len(present))[:RELATION_ROWS]]
-    numeric = ("whole", "clock", "decimal")
-    earlier = [index for index, plan in enumerate(plans) if plan.form.kind in numeric and plan.form.categories is None]
+    earlier = [index for index, plan in enumerate(plans) if plan.form.kind in NUMERIC and plan.form.categories is None]
     return found(column.numbers[picked], earlier, lambda other: columns[other].numbers[picked], density_bits)
 
 

@@ -39,6 +39,9 @@ class Learner(Variant[VariantOptions]):
     A batch (rows, 3 · columns) has each column's context, symbol and place; a place is −1 where there is none.
     """
 
+    units: Tensor
+    array: Tensor
+
     def __init__(
         self, shapes: list[ColumnShape], allowed: list[np.ndarray], hidden: int, rows: int, first: list[Tensor]
     ):
