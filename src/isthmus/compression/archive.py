@@ -45,13 +45,14 @@ class Options:
         """The tolerance of each column that has one; DataError for a column that there is not."""
         if self.tolerance is None:
             return {}
+        given: dict[str, float]
         if isinstance(self.tolerance, dict):
             unknown = [name for name in self.tolerance if name not in schema.names]
             if unknown:
                 raise DataError(f"tolerance names column '{unknown[0]}', which there is not; there are {schema.names}")
-            given = self.tolerance
+            given = dict(self.tolerance)
         else:
-            given = dict.fromkeys(schema.names, self.tolerance)
+            given = dict.fromkeys(schema.names, float(self.tolerance))
         for name, share in given.items():
             if not 0 <= share < 1:
                 raise OptionError(f"tolerance {share:g} of column '{name}': give a share of its range, 0 to below 1")
@@ -132,7 +133,7 @@ def write(
         if progress is not None:
             progress(writer.rows)
     spent = {name: round(value, 1) for name, value in getattr(codec, "spent", {}).items()}
-    size = writer.close({**(notes or {}), "spent": spent})
+    size = writer.close({**(notes or {}), "spent": list(spent.items())})
     return Summary(size, writer.rows, writer.model_bytes, spent)
 
 
@@ -199,11 +200,21 @@ class Archive:
 
 def opened(path: str | Path, model: Archive | None = None) -> Archive:
     """The archive at a path. Raises ArchiveError if there is none."""
+    return Archive(_stream(path), shown(path), model)
+
+
+def opened_reader(path: str | Path) -> Reader:
+    """The archive at a path as it lies in the file, without its codec."""
+    return Reader(_stream(path), shown(path))
+
+
+def _stream(path: str | Path) -> BinaryIO:
     try:
-        stream = Path(path).open("rb")  # noqa: SIM115 - the archive reads from it as long as it lives
+        return Path(path).open("rb")
     except OSError as error:
-        raise ArchiveError(f"{shown(path)}: cannot be read ({reason(error)}); check the path") from error
-    return Archive(stream, shown(path), model)
+        raise ArchiveError(
+            f"{shown(path)}: cannot be read ({error.strerror or reason(error)}); check the path"
+        ) from error
 
 
 def chunks(rows: Rows, size: int) -> Iterator[Rows]:

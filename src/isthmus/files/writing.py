@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -37,6 +37,33 @@ def write_table(table: pa.Table, path: str | Path) -> None:
         except pa.ArrowException as failure:
             raise DataError(
                 f"{shown(path)}: a column cannot be written as {ending} ({reason(failure)}); choose .parquet"
+            ) from failure
+
+
+def table_endings() -> tuple[str, ...]:
+    """The endings of files that hold tables."""
+    return tuple(_WRITERS)
+
+
+def write_table_parts(schema: pa.Schema, parts: Iterable[pa.Table], path: str | Path) -> None:
+    """Write a table that comes a part at a time: as .parquet, .arrow or .feather without ever holding it whole."""
+    ending = Path(path).suffix.lower()
+    if ending not in (".parquet", ".arrow", ".feather"):
+        held = list(parts)
+        write_table(pa.concat_tables(held) if held else schema.empty_table(), path)
+        return
+    with replacing(path) as temporary, temporary.open("wb") as stream:
+        try:
+            if ending == ".parquet":
+                writer = pyarrow.parquet.ParquetWriter(stream, schema, write_page_checksum=True)
+            else:
+                writer = pa.ipc.new_file(stream, schema)
+            with writer:
+                for part in parts:
+                    writer.write_table(part)
+        except pa.ArrowException as failure:
+            raise DataError(
+                f"{shown(path)}: a column cannot be written as {ending} ({reason(failure)}); choose another ending"
             ) from failure
 
 

@@ -2,17 +2,27 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from . import arguments
+from .archives import ENDING
 from .screen import number, print_table
 
 
-def info(model: arguments.Model, as_json: arguments.Json = False) -> None:
-    """Show what a model file holds.
+def info(
+    model: Annotated[str, typer.Argument(metavar="M|A", help="A model file of `fit`, or an archive of `compress`.")],
+    as_json: arguments.Json = False,
+) -> None:
+    """Show what a model file or an archive holds.
 
-    The model with its paper and options, the columns, the rows it was trained on, the loss, the size of the file.
+    Of a model: its paper and options, the columns, the rows it was trained on, the loss, the size of the file. Of an
+    archive: its rows, and where its bytes went.
     """
+    if Path(model).suffix.lower() == ENDING:
+        _show_archive(model, as_json)
+        return
     from ...saving import load
 
     facts = _model_facts(load(model), Path(model))
@@ -27,6 +37,44 @@ def info(model: arguments.Model, as_json: arguments.Json = False) -> None:
     if facts["columns"]:
         print()
         print_table(["column", "kind"], [[column["name"], column["kind"]] for column in facts["columns"]], left=2)
+
+
+def _show_archive(path: str, as_json: bool) -> None:
+    from ...compression.archive import opened_reader
+
+    reader = opened_reader(path)
+    sizes, notes = reader.sizes(), reader.index["notes"]
+    facts = {
+        "file": path,
+        "kind": reader.header["kind"],
+        "rows": reader.rows,
+        "chunks": len(reader.entries),
+        "bytes": reader.size,
+        "input_bytes": notes.get("input_bytes"),
+        "model": reader.header["model"],
+        "bytes_of": {**sizes, "columns": dict(notes.get("spent", ()))},
+        "digest": reader.index["digest"],
+    }
+    if as_json:
+        print(json.dumps(facts, ensure_ascii=False, allow_nan=False, indent=2))
+        return
+    chunks = "1 chunk" if facts["chunks"] == 1 else f"{facts['chunks']:,} chunks"
+    print(f"an archive of {facts['rows']:,} rows ({facts['kind']}) in {chunks}, {facts['bytes']:,} bytes")
+    if before := facts["input_bytes"]:
+        print(f"{before / facts['bytes']:.2f} times smaller than the {before:,} bytes it was made of")
+    if facts["model"] != "inside":
+        print(f"its model is in another archive (SHA-256 {facts['model'][:16]}…)")
+    print()
+    parts = [["model", sizes["model"]], ["rows", sizes["rows"]], ["header, index", sizes["overhead"]]]
+    columns = [[f"  {name}", size] for name, size in facts["bytes_of"]["columns"].items()]
+    rows = [parts[0], parts[1], *columns, parts[2]]
+    print_table(
+        ["part", "bytes", "share", "bits per row"],
+        [
+            [name, f"{size:,.0f}", f"{size / facts['bytes']:.1%}", f"{8 * size / max(facts['rows'], 1):.2f}"]
+            for name, size in rows
+        ],
+    )
 
 
 def _model_facts(estimator: Any, path: Path) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import typer
 
 from ... import __version__
 from ...core.errors import IsthmusError, OptionError
+from .archives import compress, decompress
 from .codes import decode, encode
 from .compare import compare
 from .describe import info, models
@@ -31,7 +32,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-COMMANDS = (compare, fit, encode, decode, generate, score, explain, info, models)
+COMMANDS = (compare, fit, encode, decode, generate, score, compress, decompress, explain, info, models)
 for command in COMMANDS:
     app.command()(command)
 

@@ -32,7 +32,8 @@ class TableCodec(Codec):
         self.plans, self.positions, self.hidden = plans, positions, hidden
         self._network = network
         # Bytes that each column has taken in the chunks encoded so far, by its name.
-        self.spent = dict.fromkeys((plan.form.name for plan in plans), 0.0)
+        by_position = sorted(zip(positions, plans, strict=True), key=lambda pair: pair[0])
+        self.spent = {plan.form.name: 0.0 for _, plan in by_position}
 
     @property
     def network(self) -> ColumnNetwork:
@@ -41,8 +42,8 @@ class TableCodec(Codec):
 
     @property
     def schema(self) -> pa.Schema:
-        by_position = sorted(zip(self.positions, self.plans, strict=True), key=lambda pair: pair[0])
-        return pa.schema([(plan.form.name, plan.form.type) for _, plan in by_position])
+        types = {plan.form.name: plan.form.type for plan in self.plans}
+        return pa.schema([(name, types[name]) for name in self.spent])
 
     # Rows ↔ one chunk.
 

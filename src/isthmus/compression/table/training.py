@@ -148,6 +148,8 @@ def learned(
 ) -> tuple[ColumnNetwork, np.ndarray]:
     """The network for symbols (sampled rows, 3 · columns) of a table of so many `rows`, and the bits that each column
     then takes per row, (columns,). `allowed[j]` says how many places each symbol of column j has."""
+    if not any(shape.weights(hidden) for shape in shapes):  # nothing to foretell
+        return ColumnNetwork(shapes, hidden, [{} for _ in shapes]), np.zeros(len(shapes))
     x = torch.from_numpy(symbols.astype(np.float32))
     first = []
     for column, shape in enumerate(shapes):
