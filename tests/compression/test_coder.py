@@ -93,3 +93,63 @@ def test_softmax_weights_are_the_softmax() -> None:
     expected = np.exp((logits - logits.max(1, keepdims=True)) / LOGIT_UNIT)
     np.testing.assert_allclose(weights / LARGEST_WEIGHT, expected, atol=1e-5)
     np.testing.assert_array_equal(weights, np.rint(weights))
+
+
+class ClearStack:
+    """The stack of docs/format.md, a symbol at a time, in Python's own whole numbers: what `Stack` must agree with."""
+
+    def __init__(self, data: bytes):
+        self.words = [int(word) for word in np.frombuffer(data, "<u4")]
+        self.state = 0
+        while self.words and self.state < 2**32:
+            self.state = self.state << 32 | self.words.pop()
+
+    def _take(self, bounds: list[int]) -> int:
+        quantile = self.state % 2**24
+        symbol = max(k for k in range(len(bounds) - 1) if bounds[k] <= quantile)
+        self.state = (self.state >> 24) * (bounds[symbol + 1] - bounds[symbol]) + quantile - bounds[symbol]
+        if self.state < 2**32 and self.words:
+            self.state = self.state << 32 | self.words.pop()
+        return symbol
+
+    def weighted(self, weights: np.ndarray) -> int:
+        count = len(weights)
+        scale = np.float32(2**24 - count) / np.float32(weights.sum())
+        before = np.concatenate([[0], np.cumsum(weights)[:-1]]).astype(np.float32)
+        return self._take([*(int(scale * sum_) + k for k, sum_ in enumerate(before)), 2**24])
+
+    def equal(self, size: int) -> int:
+        shift = max((size - 1).bit_length() - 16, 0)
+        value = self._digit(((size - 1) >> shift) + 1) << shift
+        while shift:
+            bits = min(shift, 16)
+            shift -= bits
+            value += self._digit(1 << bits) << shift
+        return value
+
+    def _digit(self, size: int) -> int:
+        if size == 1:
+            return 0
+        share = 2**24 // size
+        symbol = min(self.state % 2**24 // share, size - 1)
+        left, right = symbol * share, 2**24 if symbol == size - 1 else (symbol + 1) * share
+        self.state = (self.state >> 24) * (right - left) + self.state % 2**24 - left
+        if self.state < 2**32 and self.words:
+            self.state = self.state << 32 | self.words.pop()
+        return symbol
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(0, 1000), st.integers(1, 40), st.integers(2, MOST_SYMBOLS))
+def test_agrees_with_the_format_as_it_is_written_down(seed: int, rows: int, alphabet: int) -> None:
+    weights, symbols = draw(seed, rows, alphabet)
+    sizes = np.random.default_rng(seed).integers(1, 2**20, rows) << np.random.default_rng(seed).integers(0, 31, rows)
+    values = sizes // 3
+    stack = Stack()
+    stack.push(symbols, weights)
+    for value, size in zip(values[::-1], sizes[::-1], strict=True):
+        stack.push_equal(np.array([value]), np.array([size]))
+    clear = ClearStack(stack.to_bytes())
+    assert [clear.equal(int(size)) for size in sizes] == values.tolist()
+    assert [clear.weighted(row) for row in weights] == symbols.tolist()
+    assert clear.state == 0 and not clear.words
