@@ -73,6 +73,17 @@ def test_the_arrangement_in_batches_is_the_coders_own_business() -> None:
     assert whole.to_bytes() == parts.to_bytes()
 
 
+def test_every_symbol_can_be_coded_however_unlikely() -> None:
+    for alphabet in (2, 3, 64, 255):
+        for seed in range(200):
+            logits = np.random.default_rng(seed).integers(-3000, 0, (1, alphabet)).astype(np.float32)
+            logits[0, -3:] = -20_000
+            for symbol in range(max(alphabet - 3, 0), alphabet):
+                stack = Stack()
+                stack.push(np.array([symbol]), softmax_weights(logits))
+                assert stack.pop(softmax_weights(logits)).tolist() == [symbol]
+
+
 def test_bytes_that_are_no_words_are_refused() -> None:
     with pytest.raises(ValueError):
         Stack.from_bytes(b"12345")

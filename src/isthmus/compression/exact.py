@@ -41,7 +41,12 @@ def exponentials() -> np.ndarray:
 
 
 def softmax_weights(logits: np.ndarray) -> np.ndarray:
-    """Whole weights ∝ exp(logits / 256) for logits (..., alphabet), whole numbers in float32; for `Stack.push`."""
+    """Whole weights ∝ exp(logits / 256) for logits (..., alphabet), whole numbers in float32; for `Stack.push`.
+
+    That of the last symbol is at least 1: the coder rounds where it begins, to the very end if nothing is left for it.
+    """
     below = logits.max(axis=-1, keepdims=True) - logits
     np.minimum(below, _LEAST, out=below)
-    return exponentials()[below.astype(np.int32)]
+    weights = exponentials()[below.astype(np.int32)]
+    np.maximum(weights[..., -1], 1, out=weights[..., -1])
+    return weights
