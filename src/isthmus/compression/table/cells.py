@@ -85,9 +85,8 @@ class Form:
             return form
         raw, states = form._raw(cells)
         raw = raw[states == PRESENT]
-        if form.kind == "whole" and _is_clock(raw):
+        if (form.kind == "whole" or (form.kind == "decimal" and not form.decimals)) and _is_clock(raw):
             form.kind = "clock"
-            raw, states = form._raw(cells)
         if len(raw) and form.kind in ("whole", "decimal"):
             form._fit_grid(raw)
         return form
@@ -167,8 +166,9 @@ class Form:
             exact = _is_decimal(values, self.decimals)
             states[(states == PRESENT) & ~exact] = ODD
             scaled = np.where(exact, values.astype(np.float64), 0.0) * 10.0**self.decimals
-            return np.rint(scaled).astype(np.int64), states
-        raw = _integers(cells)
+            raw = np.rint(scaled).astype(np.int64)
+        else:
+            raw = _integers(cells)
         if self.kind == "clock":
             wrong = (raw < 0) | (raw > 2400) | (raw % 100 > 59)
             states[(states == PRESENT) & wrong] = ODD
@@ -213,7 +213,10 @@ class Form:
         else:
             if self.kind == "clock":
                 raw = raw // 60 * 100 + raw % 60
-            restored = _from_integers(raw, self.type, missing)
+            if pa.types.is_floating(self.type):
+                restored = _from_floats(raw.astype(self.type.to_pandas_dtype()), self.type, missing)
+            else:
+                restored = _from_integers(raw, self.type, missing)
         odd = cells.states == ODD
         if odd.any():
             if len(cells.odd) != odd.sum():

@@ -21,6 +21,11 @@ from .training import learned
 
 # Rows that plans are made from: one chunk's worth, as they stand, so that repeats are as frequent as in a chunk.
 PLANNING_ROWS = 65536
+# Rows that contexts are looked for in; how many columns one may have.
+SEARCH_ROWS = 16384
+MOST_CONTEXT = 4
+# A column of fewer bits per row is foretold well enough.
+FORETOLD_BITS = 0.05
 # Rows among which relations are looked for.
 RELATION_ROWS = 4096
 # What a number that a table of counts must hold costs, in bits.
@@ -165,7 +170,7 @@ def _plan(form: Form, column: Column, plans: list[ColumnPlan], columns: list[Col
     distinct = len(np.unique(held[:PLANNING_ROWS]))
     plan.bins = Bins.fit(held, complete)
     foretold = _foretold_bits(plan.bins, numbers, column.states, columns)
-    if distinct > 16 and foretold > 0.05 and form.kind in NUMERIC:
+    if distinct > 16 and foretold > FORETOLD_BITS and form.kind in NUMERIC:
         relation = _relation(column, plans, columns)
         residuals = numbers - relation.expected(lambda other: columns[other].numbers, len(numbers))
         bins = Bins.fit(residuals[present], complete)
@@ -173,6 +178,8 @@ def _plan(form: Form, column: Column, plans: list[ColumnPlan], columns: list[Col
         if relation.terms and bits < 0.97 * foretold:
             plan.relation, plan.bins, foretold = relation, bins, bits
             plan.seen = Bins.fit(held, complete, SEEN_BINS, SEEN_BINS)
+    if foretold < FORETOLD_BITS:
+        return plan
     plan.copies = _copies(plan, column, columns)
     _plan_recall(plan, column, plans, columns, foretold)
     return plan
@@ -226,37 +233,72 @@ def _plan_recall(
     plan: ColumnPlan, column: Column, plans: list[ColumnPlan], columns: list[Column], foretold: float
 ) -> None:
     """Contexts in which earlier rows with the same number are worth pointing to."""
-    rows = slice(0, PLANNING_ROWS)
-    part = Column(column.numbers[rows], column.states[rows], column.contexts[rows])
-    parts = [Column(other.numbers[rows], other.states[rows], other.contexts[rows]) for other in columns]
-    count = len(part.numbers)
     alone = np.append(plan.bins.high == plan.bins.low, False)
-    tokens = plan.bins.tokens(part.numbers)
-    wide = part.present & ~alone[tokens]
-
-    def cost(level: list[tuple[int, int]], free: np.ndarray) -> float:
-        return _recall_bits(level, free, part, parts, foretold)
-
     options = [(index, width) for index, plan_ in enumerate(plans) for width in _widths(plan_)]
-    best: tuple[float, list[tuple[int, int]], bool] = (foretold * count, [], False)
+    search = _RecallSearch(column, columns, plan.bins.tokens(column.numbers), alone, options, foretold, SEARCH_ROWS)
+    whole = _RecallSearch(column, columns, plan.bins.tokens(column.numbers), alone, options, foretold, PLANNING_ROWS)
+    best: tuple[float, list[int], bool] = (whole.nothing, [], False)
     for everything in (False, True):
-        free = part.present if everything else wide
-        if not free.any():
-            continue
-        # Rows that are not free are coded by their symbols as before.
-        rest = 0.0 if everything else _symbol_bits(tokens, free)
-        level: list[tuple[int, int]] = []
-        level_cost = cost(level, free) + rest
-        while len(level) < 4:
-            trials = [(cost([*level, option], free) + rest, option) for option in options if option not in level]
+        level: list[int] = []
+        level_cost = search.cost(level, everything)
+        while len(level) < MOST_CONTEXT:
+            trials = [
+                (search.cost([*level, each], everything), each) for each in range(len(options)) if each not in level
+            ]
             if not trials or min(trials)[0] > 0.995 * level_cost:
                 break
-            level_cost, option = min(trials)
-            level = [*level, option]
-        if level_cost < best[0] * (0.97 if not everything else 0.5):
-            best = (level_cost, level, everything)
-    if best[0] < 0.97 * foretold * count:
-        plan.recall, plan.recall_first = [best[1]], best[2]
+            level_cost, chosen = min(trials)
+            level = [*level, chosen]
+        cost = whole.cost(level, everything)
+        if cost < best[0] * (0.97 if not everything else 0.5):
+            best = (cost, level, everything)
+    if best[0] < 0.97 * whole.nothing:
+        plan.recall, plan.recall_first = [[options[each] for each in best[1]]], best[2]
+
+
+class _RecallSearch:
+    """What contexts would cost, in bits, over the first rows of a column. Options are (earlier column, width)."""
+
+    def __init__(
+        self,
+        column: Column,
+        columns: list[Column],
+        tokens: np.ndarray,
+        alone: np.ndarray,
+        options: list[tuple[int, int]],
+        foretold: float,
+        most_rows: int,
+    ):
+        rows = slice(0, most_rows)
+        self.foretold = foretold
+        self.present, self.tokens = column.present[rows], tokens[rows]
+        self.wide = self.present & ~alone[self.tokens]
+        self.nothing = foretold * len(self.tokens)
+        self.numbers = np.unique(column.numbers[rows], return_inverse=True)[1]
+        self.codes = [
+            np.unique(columns[other].numbers[rows] // width, return_inverse=True)[1] for other, width in options
+        ]
+
+    def cost(self, level: list[int], everything: bool) -> float:
+        """Bits of all rows with one context. Without `everything`, numbers that have a bin alone are not looked for."""
+        free = self.present if everything else self.wide
+        if not free.any():
+            return np.inf
+        keys = np.zeros(len(free), np.int64)
+        for each in level:
+            keys = keys * (int(self.codes[each].max()) + 1) + self.codes[each]
+            if int(keys.max()) >= 2**40:
+                keys = np.unique(keys, return_inverse=True)[1]
+        context = Context(np.where(free, keys, -1))
+        numbered = keys * (int(self.numbers.max()) + 1) + self.numbers
+        same = Context(np.where(free, numbered, -1)).earlier
+        pointing = free & (same > 0)
+        pointers = np.log2(context.earlier[pointing] / same[pointing]).sum()
+        depth = np.frexp(context.earlier[free].astype(np.float64))[1]
+        flags = _bits_of(2 * depth + pointing[free]) - _bits_of(depth)
+        # Rows that are not free are coded by their symbols as before.
+        rest = 0.0 if everything else _bits_of(np.where(free, 0, self.tokens + 1))
+        return float(pointers + flags + rest + self.foretold * (free & ~pointing).sum())
 
 
 def _widths(plan: ColumnPlan) -> tuple[int, ...]:
@@ -265,26 +307,11 @@ def _widths(plan: ColumnPlan) -> tuple[int, ...]:
     return _WIDTHS if len(plan.visible) > 16 and plan.form.kind != "words" else (1,)
 
 
-def _symbol_bits(tokens: np.ndarray, free: np.ndarray) -> float:
-    """Bits to say which rows are not free, and their symbols."""
-    return _entropy(np.where(free, -1, tokens))[0]
-
-
-def _recall_bits(
-    level: list[tuple[int, int]], free: np.ndarray, column: Column, columns: list[Column], foretold: float
-) -> float:
-    """Bits of all free rows: those that point to an earlier row, the others at `foretold` each, and which is which."""
-    keys = joint_keys(
-        [columns[other].numbers // width for other, width in level],
-        len(column.numbers),
-    )
-    context = Context(np.where(free, keys, -1))
-    same = context.with_numbers(column.numbers).earlier
-    pointing = free & (same > 0)
-    pointers = np.log2(context.earlier[pointing] / same[pointing]).sum()
-    depth = np.frexp(context.earlier.astype(np.float64))[1]
-    flags = _entropy(pointing[free], depth[free])[0] - _entropy(depth[free])[0]
-    return float(pointers + flags + foretold * (free & ~pointing).sum())
+def _bits_of(symbols: np.ndarray) -> float:
+    """Bits of small whole numbers by their own frequencies."""
+    counts = np.bincount(symbols)
+    counts = counts[counts > 0]
+    return float(-(counts * np.log2(counts / counts.sum())).sum())
 
 
 def _symbols(codec: TableCodec, columns: list[Column], count: int) -> np.ndarray:

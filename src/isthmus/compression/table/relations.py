@@ -13,7 +13,9 @@ from typing import Any
 import numpy as np
 
 FRACTION = 32
-MOST_TERMS = 3
+MOST_TERMS = 4
+# Rounds of reweighting until a few rows in a hundred that break a rule have no weight left.
+PATIENT = 30
 # Ratios are of a number times 2¹⁶ to another.
 _RATIO = 16
 
@@ -82,7 +84,7 @@ class Relation:
 def found(
     target: np.ndarray, columns: list[int], known: Callable[[int], np.ndarray], cost: Callable[[np.ndarray], float]
 ) -> Relation:
-    """The relation of at most three terms whose residuals cost least; `cost` takes residuals (rows,).
+    """The relation of at most four terms whose residuals cost least; `cost` takes residuals (rows,).
 
     Terms are added one at a time, the best first, while each saves a twentieth of the cost.
     """
@@ -114,22 +116,42 @@ def found(
             break
         best_cost, best = least[0], least[1]
         chosen.append(least[2])
+    whole = _pruned(target, [pair for pair in values if pair[0].kind == COLUMN])
+    if whole is not None and cost(_residuals(target, whole, known)) < 0.7 * best_cost:
+        return whole
     return best
+
+
+def _pruned(target: np.ndarray, terms: list[tuple[Term, np.ndarray]]) -> Relation | None:
+    """The relation to all columns at once, with those left out that it can do without; None if it takes too many.
+
+    A difference of two columns is seen in neither of them alone.
+    """
+    if not 2 <= len(terms) <= 24:
+        return None
+    held, relation = _fitted(target, terms, PATIENT)
+    while len(terms) > 2:
+        trials = [(*_fitted(target, [*terms[:at], *terms[at + 1 :]], PATIENT), at) for at in range(len(terms))]
+        least, smaller, at = min(trials, key=lambda trial: trial[0])
+        if least > held + 0.02 and len(terms) <= MOST_TERMS:
+            break
+        held, relation, terms = least, smaller, [*terms[:at], *terms[at + 1 :]]
+    return relation if len(terms) <= MOST_TERMS else None
 
 
 def _residuals(target: np.ndarray, relation: Relation, known: Callable[[int], np.ndarray]) -> np.ndarray:
     return target - relation.expected(known, len(target))
 
 
-def _fitted(target: np.ndarray, terms: list[tuple[Term, np.ndarray]]) -> tuple[float, Relation]:
-    """(the mean of log₂(1 + |residual|), the relation) of some terms, by reweighted least squares."""
+def _fitted(target: np.ndarray, terms: list[tuple[Term, np.ndarray]], rounds: int = 6) -> tuple[float, Relation]:
+    """(the mean of log₂(1 + |residual|), the relation) of some terms, by so many rounds of reweighted least squares."""
     design = np.stack([held.astype(np.float64) for _, held in terms] + [np.ones(len(target))], 1)
     scale = np.abs(design).max(0)
     design /= scale
     goal = target.astype(np.float64)
     weight = np.ones(len(goal))
     solution = np.zeros(design.shape[1])
-    for _ in range(6):
+    for _ in range(rounds):
         weighted = design * weight[:, None]
         solution = np.linalg.lstsq(weighted.T @ design, weighted.T @ goal, rcond=1e-12)[0]
         error = np.abs(goal - design @ solution)
