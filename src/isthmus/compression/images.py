@@ -1,0 +1,314 @@
+"""Images of one size, eight bits a value or two values in all: a causal network and the coder.
+
+The encoder knows all pixels, so it asks the network for a whole row at once; the decoder asks pixel after pixel, of all
+images of a block at the same time. What is pushed last is popped first, so the encoder goes from the last row to the
+first.
+"""
+
+import lzma
+import struct
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ..core.errors import DataError
+from .causal_network import HALF, LARGEST_PIXEL, MOST_PIXELS, CausalNetwork, Line, Plan, bit_weights, packed, unpacked
+from .causal_training import trained
+from .codec import Codec
+from .coder import Stack
+from .exact import softmax_weights
+
+# A block has at most this many images, and its arrays at most so many numbers.
+_BLOCK_NUMBERS = 2**23
+_BLOCK_IMAGES = 1024
+
+# Rows and exceptions of a chunk, bytes of the exceptions.
+_HEADER = struct.Struct("<III")
+
+_PLAN = "plan"
+_VALUES = "values"
+_BACKGROUND = "background"
+_GREY = "grey"
+
+# Up to so many values in all images, networks of these sizes: what a larger one saves would not pay for itself.
+_SIZES: list[tuple[float, dict[str, int]]] = [
+    (2e4, {"above": 2, "side": 2, "first": 8, "second": 8, "flag": 4, "low": 8, "summary": 0, "spread": 0}),
+    (3e5, {"above": 3, "side": 3, "first": 16, "second": 16, "flag": 8, "low": 16, "summary": 0, "spread": 0}),
+    (3e6, {"above": 4, "side": 4, "first": 32, "second": 24, "flag": 16, "low": 32, "summary": 0, "spread": 0}),
+    (2e7, {"above": 6, "side": 6, "first": 64, "second": 48, "flag": 24, "low": 48, "summary": 64, "spread": 12}),
+    (np.inf, {"above": 7, "side": 7, "first": 128, "second": 96, "flag": 32, "low": 64, "summary": 128, "spread": 16}),
+]
+
+# Rows of more values are not summarised, but for the window.
+_WIDEST_SUMMARY = 100
+
+# A value this frequent is background, and asked for first.
+_BACKGROUND_SHARE = 0.3
+
+
+class ImagesCodec(Codec):
+    """Images (count, height, width) or (count, height, width, channels), uint8."""
+
+    kind: ClassVar[str] = "images"
+
+    def __init__(self, network: CausalNetwork, grey: bool, values: tuple[int, int] | None, background: int):
+        """`values` are those of binary images; `background` is the value that the network sees as 0."""
+        self.network = network
+        self.plan = network.plan
+        self.grey = grey
+        self.values = values
+        self.background = background
+
+    @classmethod
+    def fit(
+        cls,
+        images: np.ndarray,
+        budget_seconds: float = 60.0,
+        seed: int = 0,
+        progress: Callable[[float], None] | None = None,
+        steps: int | None = None,
+    ) -> "ImagesCodec":
+        """A codec for images like these: `steps` of training, or as many as fit into `budget_seconds`."""
+        images = np.asarray(images)
+        _check_kind(images)
+        counts = np.bincount(images.reshape(-1), minlength=256) if images.size else np.zeros(256, np.int64)
+        present = np.flatnonzero(counts)
+        values = None
+        background = int(np.argmax(counts))
+        if 1 <= len(present) <= 2:
+            values = (background, int(present[present != background][0]) if len(present) == 2 else 255 - background)
+        has_background = values is not None or bool(counts[background] >= _BACKGROUND_SHARE * max(images.size, 1))
+        plan = planned(images, binary=values is not None, background=has_background)
+        codec = cls.__new__(cls)
+        ImagesCodec.__init__(
+            codec,
+            CausalNetwork(plan, {name: np.zeros(shape, np.int8) for name, shape in plan.shapes.items()}),
+            images.ndim == 3,
+            values,
+            background if has_background else 0,
+        )
+        drawn = codec._drawn(images)
+        weights = trained(plan, drawn, seed, budget_seconds, steps, progress)
+        return cls(CausalNetwork(plan, weights), codec.grey, codec.values, codec.background)
+
+    def settings(self) -> dict[str, Any]:
+        return {
+            _PLAN: asdict(self.plan),
+            _GREY: self.grey,
+            _VALUES: None if self.values is None else list(self.values),
+            _BACKGROUND: self.background,
+        }
+
+    def parameters(self) -> bytes:
+        return packed(self.plan, self.network.weights)
+
+    @classmethod
+    def restored(cls, settings: dict[str, Any], parameters: bytes) -> "ImagesCodec":
+        plan = Plan(**settings[_PLAN])
+        grey, values, background = settings[_GREY], settings[_VALUES], settings[_BACKGROUND]
+        if type(grey) is not bool or (grey and plan.channels != 1):
+            raise ValueError("grey images of several channels")
+        for value in [background, *(values or [])]:
+            if type(value) is not int or not 0 <= value <= 255:
+                raise ValueError(f"no pixel: {value!r}")
+        if (values is not None) != plan.binary or (values is not None and (len(values) != 2 or values[0] == values[1])):
+            raise ValueError("binary images have two values, others none in particular")
+        values = None if values is None else (values[0], values[1])
+        return cls(CausalNetwork(plan, unpacked(plan, parameters)), grey, values, background)
+
+    def encode(self, rows: np.ndarray) -> bytes:
+        images = np.asarray(rows)
+        self._check(images)
+        drawn = self._drawn(images)
+        odd = np.flatnonzero((drawn == 1).any((1, 2))) if self.plan.binary else np.zeros(0, np.int64)
+        exceptions = b""
+        if len(odd):
+            exceptions = odd.astype("<u4").tobytes() + images[odd].tobytes()
+            exceptions = lzma.compress(exceptions, format=lzma.FORMAT_ALONE)
+            drawn[odd] = 0
+        stack = Stack()
+        for start, stop in reversed(list(self._blocks(len(images)))):
+            self._push(stack, drawn[start:stop])
+        return _HEADER.pack(len(images), len(odd), len(exceptions)) + exceptions + stack.to_bytes()
+
+    def decode(self, chunk: bytes, count: int) -> np.ndarray:
+        if len(chunk) < _HEADER.size:
+            raise ValueError("a chunk too short")
+        stored, odd, length = _HEADER.unpack_from(chunk)
+        if stored != count or odd > count or length > len(chunk) - _HEADER.size:
+            raise ValueError("a chunk of other images")
+        places, exceptions = self._exceptions(chunk[_HEADER.size : _HEADER.size + length], odd, count)
+        stack = Stack.from_bytes(chunk[_HEADER.size + length :])
+        plan = self.plan
+        drawn = np.empty((count, plan.height, plan.width * plan.channels), np.uint8)
+        for start, stop in self._blocks(count):
+            drawn[start:stop] = self._popped(stack, stop - start)
+        if not stack.empty:
+            raise ValueError("a chunk with more than its images")
+        images = self._undrawn(drawn)
+        images[places] = exceptions
+        return images
+
+    def canonical(self, rows: np.ndarray) -> bytes:
+        images = np.asarray(rows)
+        self._check(images)
+        return images.tobytes()
+
+    def joined(self, parts: list[np.ndarray]) -> np.ndarray:
+        return np.concatenate(parts) if parts else np.zeros((0, *self._shape), np.uint8)
+
+    def part(self, rows: np.ndarray, start: int, stop: int) -> np.ndarray:
+        return rows[start:stop]
+
+    @property
+    def _shape(self) -> tuple[int, ...]:
+        size = (self.plan.height, self.plan.width)
+        return size if self.grey else (*size, self.plan.channels)
+
+    def _check(self, images: np.ndarray) -> None:
+        if images.dtype != np.uint8 or images.shape[1:] != self._shape:
+            expected = " × ".join(map(str, self._shape))
+            raise DataError(f"images of {images.dtype}, shape {images.shape}: expected uint8, each of {expected}")
+
+    def _drawn(self, images: np.ndarray) -> np.ndarray:
+        """Images as the network sees them, (count, height, width × channels); values that a binary network does not
+        know are 1."""
+        return self._seen[images].reshape(len(images), self.plan.height, self.plan.width * self.plan.channels)
+
+    def _undrawn(self, drawn: np.ndarray) -> np.ndarray:
+        if self.values is None:
+            images = np.argsort(self._seen).astype(np.uint8)[drawn]
+        else:
+            images = np.where(drawn != 0, np.uint8(self.values[1]), np.uint8(self.values[0]))
+        return images.reshape(len(drawn), *self._shape)
+
+    @property
+    def _seen(self) -> np.ndarray:
+        """What the network sees of each value: background is 0, and values near to it stay so."""
+        if self.values is not None:
+            seen = np.ones(256, np.uint8)
+            seen[list(self.values)] = 0, 255
+            return seen
+        values = np.arange(256, dtype=np.uint8)
+        away = np.uint8(self.background)
+        return values - away if self.background < 128 else away - values
+
+    def _blocks(self, count: int) -> Iterator[tuple[int, int]]:
+        """Images that are coded together; how many does not depend on how many there are."""
+        plan = self.plan
+        numbers = plan.pitch * (plan.margin + plan.height + plan.above + plan.spread) + 256 * plan.channels
+        size = min(max(_BLOCK_NUMBERS // numbers, 1), _BLOCK_IMAGES)
+        for start in range(0, count, size):
+            yield start, min(start + size, count)
+
+    def _exceptions(self, data: bytes, odd: int, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """Places (odd,) and images (odd, …) of those that are kept as they are."""
+        if not odd and not data:
+            return np.zeros(0, np.int64), np.zeros((0, *self._shape), np.uint8)
+        size = odd * (4 + int(np.prod(self._shape)))
+        if not odd or not self.plan.binary or size > 2**31:
+            raise ValueError("damaged exceptions")
+        try:
+            plain = lzma.LZMADecompressor(lzma.FORMAT_ALONE, memlimit=2**28).decompress(data, size + 1)
+        except (lzma.LZMAError, EOFError) as error:
+            raise ValueError("damaged exceptions") from error
+        if len(plain) != size:
+            raise ValueError("damaged exceptions")
+        places = np.frombuffer(plain[: 4 * odd], "<u4").astype(np.int64)
+        if (places >= count).any():
+            raise ValueError("damaged exceptions")
+        return places, np.frombuffer(plain[4 * odd :], np.uint8).reshape(odd, *self._shape)
+
+    def _popped(self, stack: Stack, count: int) -> np.ndarray:
+        """`count` images as the network sees them."""
+        plan, network = self.plan, self.network
+        canvas = network.canvas(count)
+        often = np.zeros((count, plan.channels, HALF, HALF) if not plan.binary else (0,) * 4, np.int32)
+        images = np.arange(count)
+        for row, column, channel, line in self._places(canvas, forwards=True):
+            first = network.first(line, column, channel)
+            place = (column + plan.side) * plan.channels + channel
+            if plan.binary:
+                bits = stack.pop(bit_weights(network.bit(network.second(first, channel), channel)))
+                pixel, which = bits * LARGEST_PIXEL, images
+            else:
+                which = images
+                if plan.background:
+                    which = np.flatnonzero(stack.pop(bit_weights(network.flag(first, channel))))
+                    first = first[which]
+                second = network.second(first, channel)
+                high = stack.pop(softmax_weights(network.high(second, channel)))
+                around = network.neighbours(canvas, which, row, column, channel)
+                seen = often[which, channel, high]
+                low = stack.pop(softmax_weights(network.low(second, channel, high, seen, around)))
+                often[which, channel, high, low] += 1
+                pixel = high * HALF + low
+            canvas[which, plan.margin + row, place] = pixel
+            line.rows[which, column + plan.side, plan.above, channel] = pixel
+        return network.inside(canvas).astype(np.uint8)
+
+    def _push(self, stack: Stack, drawn: np.ndarray) -> None:
+        """What `_popped` pops, in the opposite order."""
+        plan, network = self.plan, self.network
+        canvas = network.canvas(len(drawn))
+        network.inside(canvas)[...] = drawn
+        drawn = drawn.reshape(len(drawn), plan.height, plan.width, plan.channels)
+        often = self._counted(drawn) if not plan.binary else np.zeros((0,) * 4, np.int32)
+        images = np.arange(len(drawn))
+        for row, column, channel, line in self._places(canvas, forwards=False):
+            pixel = drawn[:, row, column, channel].astype(np.int64)
+            first = network.first(line, column, channel)
+            if plan.binary:
+                stack.push(pixel >> 7, bit_weights(network.bit(network.second(first, channel), channel)))
+                continue
+            which = np.flatnonzero(pixel) if plan.background else images
+            high, low = pixel[which] >> 4, pixel[which] & (HALF - 1)
+            second = network.second(first[which] if plan.background else first, channel)
+            around = network.neighbours(canvas, which, row, column, channel)
+            often[which, channel, high, low] -= 1
+            seen = often[which, channel, high]
+            stack.push(low, softmax_weights(network.low(second, channel, high, seen, around)))
+            stack.push(high, softmax_weights(network.high(second, channel)))
+            if plan.background:
+                stack.push((pixel != 0).astype(np.int64), bit_weights(network.flag(first, channel)))
+
+    def _places(self, canvas: np.ndarray, forwards: bool) -> Iterator[tuple[int, int, int, Line]]:
+        """Rows, columns and channels in their order, or its opposite; each row's line is made as it begins."""
+        plan = self.plan
+        step = 1 if forwards else -1
+        for row in range(plan.height)[::step]:
+            line = self.network.line(canvas, row)
+            for column in range(plan.width)[::step]:
+                for channel in range(plan.channels)[::step]:
+                    yield row, column, channel, line
+
+    def _counted(self, drawn: np.ndarray) -> np.ndarray:
+        """How often each value occurs in each channel of each image, (count, channels, 16, 16)."""
+        count, channels = len(drawn), self.plan.channels
+        offset = (np.arange(count)[:, None] * channels + np.arange(channels))[:, None, None] * 256
+        found = np.bincount((drawn + offset).ravel(), minlength=count * channels * 256)
+        often = found.astype(np.int32).reshape(count, channels, HALF, HALF)
+        if self.plan.background:
+            often[:, :, 0, 0] = 0  # those that have no halves
+        return often
+
+
+def planned(images: np.ndarray, binary: bool, background: bool) -> Plan:
+    """The sizes of a network for these images: the more values, the larger."""
+    count, height, width = images.shape[:3]
+    channels = images.shape[3] if images.ndim == 4 else 1
+    sizes = dict(next(sizes for most, sizes in _SIZES if images.size <= most))
+    sizes["above"] = min(sizes["above"], height - 1)
+    sizes["side"] = max(min(sizes["side"], width - 1), 1)
+    if width * channels > _WIDEST_SUMMARY or height == 1:
+        sizes["summary"] = sizes["spread"] = 0
+    return Plan(height, width, channels, binary=binary, background=background, **sizes)
+
+
+def _check_kind(images: np.ndarray) -> None:
+    if images.dtype != np.uint8 or images.ndim not in (3, 4):
+        raise DataError(f"images of {images.dtype}, shape {images.shape}: expected uint8, (count, height, width[, channels])")
+    if 0 in images.shape[1:] or np.prod(images.shape[1:]) > MOST_PIXELS or (images.ndim == 4 and images.shape[3] > 16):
+        raise DataError(f"images of shape {images.shape[1:]}: each needs a pixel, at most {MOST_PIXELS} values, 16 channels")
