@@ -291,9 +291,9 @@ _OUTPUTS = ("bit", "flag bit", "high", "low logits")
 class Line:
     """A row of a block of images, as the first layer sees it.
 
-    `rows` (count, columns, above + 1, channels) are the row and those above it, whose last is this row; `told` (count,
-    width, spread + 1) what the summary tells each column, and 1; `teller` (channels, spread + 1, first) its weights, and
-    room for a column's constant; `constant` (channels, first) is the row's.
+    `rows` (count, columns, above + 1, channels) are those above and, last, the row itself; `told` (count, width,
+    spread + 1) what the summary tells each column, and 1; `teller` (channels, spread + 1, first) its weights, and room
+    for a column's constant; `constant` (channels, first) is the row's.
     """
 
     rows: np.ndarray
@@ -434,7 +434,12 @@ class CausalNetwork:
         """(count, neighbours) pixels around this one, of the images `which`."""
         channels = self.plan.channels
         line, place = self.plan.margin + row, (column + self.plan.side) * channels + channel
-        around = [(line, place - channels), (line - 1, place), (line - 1, place - channels), (line - 1, place + channels)]
+        around = [
+            (line, place - channels),
+            (line - 1, place),
+            (line - 1, place - channels),
+            (line - 1, place + channels),
+        ]
         found = [canvas[which, *each] for each in around]
         if channels > 1:
             found.append(canvas[which, line, place - 1] if channel else np.full_like(found[0], -1))

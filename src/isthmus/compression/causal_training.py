@@ -1,8 +1,8 @@
 """Learning the whole numbers of a causal network.
 
-The forward pass computes with the rounded numbers, the backward pass as if nothing had been rounded (the straight-through
-estimator, Bengio et al., 2013, https://arxiv.org/abs/1308.3432): what is trained is what will code. The loss is the
-length of the images in nats per value, and of the weights themselves, as `packed` will code them.
+The forward pass computes with the rounded numbers, the backward pass as if nothing had been rounded (the
+straight-through estimator, Bengio et al., 2013, https://arxiv.org/abs/1308.3432): what is trained is what will code.
+The loss is the length of the images in nats per value, and of the weights themselves, as `packed` will code them.
 """
 
 import math
@@ -228,7 +228,9 @@ class _Training:
     def length(self) -> Any:
         """The weights in nats, about: each array has a Laplace distribution of its own."""
         return sum(
-            weight.numel() * (weight.abs().mean() * UNIT + 0.1).log() for weight in self.weights.values() if weight.numel()
+            weight.numel() * (weight.abs().mean() * UNIT + 0.1).log()
+            for weight in self.weights.values()
+            if weight.numel()
         )
 
     def loss(self, drawn: dict[str, np.ndarray]) -> Any:
@@ -268,7 +270,9 @@ class _Training:
             nats = nats + self._halves(weight, drawn, chosen, which, channel)
         return nats / pixel.size
 
-    def _halves(self, weight: dict[str, Any], drawn: dict[str, np.ndarray], first: Any, which: Any, channel: int) -> Any:
+    def _halves(
+        self, weight: dict[str, Any], drawn: dict[str, np.ndarray], first: Any, which: Any, channel: int
+    ) -> Any:
         """Nats of the high and the low bits of the chosen places."""
         torch, plan = self.torch, self.plan
         cross_entropy = torch.nn.functional.cross_entropy
@@ -277,7 +281,9 @@ class _Training:
         second = self.activate(first @ weight["second"][channel] + weight["second constant"][channel])
         nats = cross_entropy(second @ weight["high"][channel] + weight["high constant"][channel], high, reduction="sum")
         often = torch.from_numpy(self.pieces.often(drawn, which, channel)).mul_(OFTEN_UNIT / UNIT)
-        sums = second @ weight["low"][channel] + weight["low high"][channel][high] + often @ weight["low often"][channel]
+        sums = (
+            second @ weight["low"][channel] + weight["low high"][channel][high] + often @ weight["low often"][channel]
+        )
         logits = self.activate(sums) @ weight["low logits"][channel] + weight["low logits high"][channel][high]
         logits = logits + often @ weight["low logits often"][channel]
         around = self.pieces.neighbours(drawn, which, channel)

@@ -297,7 +297,7 @@ class ImagesCodec(Codec):
 
 def planned(images: np.ndarray, binary: bool, background: bool) -> Plan:
     """The sizes of a network for these images: the more values, the larger."""
-    count, height, width = images.shape[:3]
+    height, width = images.shape[1:3]
     channels = images.shape[3] if images.ndim == 4 else 1
     sizes = dict(next(sizes for most, sizes in _SIZES if images.size <= most))
     sizes["above"] = min(sizes["above"], height - 1)
@@ -309,6 +309,7 @@ def planned(images: np.ndarray, binary: bool, background: bool) -> Plan:
 
 def _check_kind(images: np.ndarray) -> None:
     if images.dtype != np.uint8 or images.ndim not in (3, 4):
-        raise DataError(f"images of {images.dtype}, shape {images.shape}: expected uint8, (count, height, width[, channels])")
+        expected = "uint8, (count, height, width) or (count, height, width, channels)"
+        raise DataError(f"images of {images.dtype}, shape {images.shape}: expected {expected}")
     if 0 in images.shape[1:] or np.prod(images.shape[1:]) > MOST_PIXELS or (images.ndim == 4 and images.shape[3] > 16):
-        raise DataError(f"images of shape {images.shape[1:]}: each needs a pixel, at most {MOST_PIXELS} values, 16 channels")
+        raise DataError(f"images of shape {images.shape[1:]}: expected 1 … {MOST_PIXELS} values, 1 … 16 channels")
