@@ -122,7 +122,7 @@ def test_chunks_are_the_same_whatever_the_number_of_threads(tmp_path) -> None:
 
 def test_a_little_training_beats_zlib() -> None:
     images = discs(400)
-    codec = ImagesCodec.fit(images, steps=120)
+    codec = ImagesCodec.fit(images, steps=250)
     coded = len(codec.encode(images)) + len(codec.parameters())
     assert coded < 0.85 * len(zlib.compress(images.tobytes(), 9))
     untrained = ImagesCodec.fit(images, steps=0)
@@ -140,7 +140,7 @@ def test_training_repeats_itself_and_keeps_to_its_budget() -> None:
 
 def plan_for(**changes: object) -> Plan:
     sizes = {"height": 5, "width": 6, "channels": 1, "binary": False, "background": True, "above": 2, "side": 2}
-    sizes |= {"summary": 5, "spread": 3, "first": 7, "second": 6, "flag": 4, "low": 5}
+    sizes |= {"summary": 5, "spread": 3, "first": 7, "value": 5, "second": 6, "flag": 4, "low": 5}
     return Plan(**(sizes | changes))  # pyright: ignore[reportArgumentType]
 
 
@@ -197,7 +197,12 @@ def clear_logits(plan: Plan, weights: dict[str, np.ndarray], image: np.ndarray, 
         inputs = inputs + spread[column * plan.spread : (column + 1) * plan.spread]
         matrices.append(w["told"][channel])
     first = activate(layer(inputs, np.concatenate(matrices), constant))
-    second = activate(layer(first, w["second"][channel], w["second constant"][channel, 0]))
+    inputs, matrices = first, [w["second"][channel]]
+    if plan.value and not plan.binary:
+        matrix = np.concatenate([w["value above"][channel], w["value behind"][channel]])
+        inputs = first + activate(layer(above + behind, matrix, w["value constant"][channel, 0]))
+        matrices.append(w["second value"][channel])
+    second = activate(layer(inputs, np.concatenate(matrices), w["second constant"][channel, 0]))
     if plan.binary:
         yield scaled(layer(second, w["bit"][channel], w["bit constant"][channel, 0]))
         return
@@ -236,7 +241,7 @@ def clear_logits(plan: Plan, weights: dict[str, np.ndarray], image: np.ndarray, 
     [
         plan_for(),
         plan_for(binary=True),
-        plan_for(background=False, summary=0, spread=0),
+        plan_for(background=False, summary=0, spread=0, value=0),
         plan_for(channels=3, background=False),
         plan_for(channels=2, above=0, height=4),
     ],
@@ -282,9 +287,10 @@ def test_weights_too_large_for_exact_sums_are_refused() -> None:
 def test_the_largest_weights_that_training_may_give_are_exact(seed: int) -> None:
     random = np.random.default_rng(seed)
     for _ in range(20):
-        size = {name: int(random.integers(1, 400)) for name in ("first", "second", "flag", "low", "summary")}
+        size = {name: int(random.integers(1, 400)) for name in ("first", "value", "second", "flag", "low", "summary")}
         size["spread"] = int(random.integers(1, 129))
-        size |= {name: int(random.integers(1, 12)) for name in ("height", "width", "channels", "above", "side")}
+        size |= {name: int(random.integers(1, 12)) for name in ("height", "width", "above", "side")}
+        size["channels"] = int(random.integers(1, 5))
         plan = plan_for(binary=bool(random.integers(2)), background=bool(random.integers(2)), **size)
         check_bounds(plan, {name: np.full(shape, limit(plan, name), np.int8) for name, shape in plan.shapes.items()})
 

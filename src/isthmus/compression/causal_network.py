@@ -5,9 +5,10 @@ https://arxiv.org/abs/1601.06759). The first layer sees a window of earlier pixe
 summary of whole rows above, which a network of its own spreads over the columns of a row; so all that rows above tell
 is computed for a row at once, and only the pixels to the left remain for each pixel in turn.
 
-A pixel is a sequence of small symbols: whether it is background, its high four bits, its low four bits. The low ones
-also see how often each of their values occurred before in this image, and the low bits of neighbours whose high bits
-are the same: scaled drawings and rendered images repeat their values.
+A pixel is a sequence of small symbols: whether it is background, its high four bits, its low four bits. Of what is not
+background, `value` neurons see the window once more. The low bits also see how often each of their values occurred
+before in this image, and the low bits of neighbours whose high bits are the same: scaled drawings and rendered images
+repeat their values.
 
 Weights are whole numbers in units of 1/64, so are what neurons hand on, 0 … 1023; a pixel is 0 … 255. Sums are bounded
 by the weights, and a network whose sums could leave the whole numbers that float32 holds is refused.
@@ -64,6 +65,7 @@ class Plan:
     summary: int
     spread: int
     first: int
+    value: int
     second: int
     flag: int
     low: int
@@ -74,7 +76,7 @@ class Plan:
             value = getattr(self, field.name)
             if type(value) is not (bool if field.name in ("binary", "background") else int):
                 raise TypeError(f"{field.name}: {value!r}")
-            least = 0 if field.name in ("above", "summary", "spread") else 1
+            least = 0 if field.name in ("above", "summary", "spread", "value") else 1
             if type(value) is int and not least <= value <= _MOST.get(field.name, _MOST_UNITS):
                 raise ValueError(f"{field.name}: {value}")
         if self.height * self.width * self.channels > MOST_PIXELS or self.weights > MOST_WEIGHTS:
@@ -129,6 +131,13 @@ class Plan:
                 "flag bit": (channels, self.flag, 1),
                 "flag bit constant": (channels, 1, 1),
             }
+        if self.value:
+            shapes |= {
+                "value above": (channels, self.above * (2 * self.side + 1) * channels, self.value),
+                "value behind": (channels, self.behind, self.value),
+                "value constant": (channels, 1, self.value),
+                "second value": (channels, self.value, second),
+            }
         return shapes | {
             "high": (channels, second, HALF),
             "high constant": (channels, 1, HALF),
@@ -165,8 +174,8 @@ def limit(plan: Plan, name: str) -> int:
     inputs = plan.shapes[name][-2]
     if name in CHOSEN or not inputs:
         return LARGEST_WEIGHT
-    largest = LARGEST_PIXEL if name in ("above", "behind", "summary") else LARGEST_ACTIVATION
-    share = 4 if name in ("above", "behind", "told") else 2  # three such are added to one sum
+    largest = LARGEST_PIXEL if name.endswith(("above", "behind", "summary")) else LARGEST_ACTIVATION
+    share = 4 if name.endswith(("above", "behind", "told", "value")) else 2  # up to three are added to one sum
     return min(LARGEST_WEIGHT, EXACT_IN_FLOAT32 // share // (largest * inputs))
 
 
@@ -197,6 +206,10 @@ def check_bounds(plan: Plan, weights: dict[str, np.ndarray]) -> None:
         sums["bit"] = most("bit", LARGEST_ACTIVATION) + worst("bit constant")
     else:
         often = MOST_OFTEN * OFTEN_UNIT
+        if plan.value:
+            sums["value"] = most("value above", LARGEST_PIXEL) + most("value behind", LARGEST_PIXEL)
+            sums["value"] = sums["value"] + worst("value constant")
+            sums["second"] = sums["second"] + most("second value", LARGEST_ACTIVATION)
         sums["high"] = most("high", LARGEST_ACTIVATION) + worst("high constant")
         sums["low"] = most("low", LARGEST_ACTIVATION) + worst("low high") + most("low often", often)
         sums["low logits"] = (
@@ -319,24 +332,26 @@ class CausalNetwork:
             if name in CHOSEN or name == "first" or name.endswith("constant"):
                 unit *= UNIT  # they go in with the activation of 1
             self._weights[name] = weights[name].astype(np.float32) * np.float32(unit)
-        self._window = self._windowed()
+        self._window = self._windowed("above", "behind", plan.first)
+        if not plan.binary and plan.value:
+            self._value_window = self._windowed("value above", "value behind", plan.value)
         self._rows, self._columns = plan.places("row"), plan.places("column")
         if not plan.binary:
             # One more low value, which none of the neighbours' has: of those that are no help.
             like = self._weights["low logits like"]
             self._like = np.concatenate([like, np.zeros_like(like[:, :, :1])], axis=2)
 
-    def _windowed(self) -> np.ndarray:
-        """(channels, window, first) weights of the window's columns × rows × channels; 0 for what is still to come."""
+    def _windowed(self, above: str, behind: str, units: int) -> np.ndarray:
+        """(channels, window, units) weights of the window's columns × rows × channels; 0 for what is still to come."""
         plan, weights = self.plan, self._weights
         channels, columns, rows = plan.channels, 2 * plan.side + 1, plan.above + 1
-        window = np.zeros((channels, columns, rows, channels, plan.first), np.float32)
-        above = weights["above"].reshape(channels, plan.above, columns, channels, plan.first)
-        window[:, :, : plan.above] = above.transpose(0, 2, 1, 3, 4)
+        window = np.zeros((channels, columns, rows, channels, units), np.float32)
+        upper = weights[above].reshape(channels, plan.above, columns, channels, units)
+        window[:, :, : plan.above] = upper.transpose(0, 2, 1, 3, 4)
         for channel in range(channels):
             before = np.arange(plan.behind) + channel
-            window[channel, before // channels, plan.above, before % channels] = weights["behind"][channel]
-        return window.reshape(channels, -1, plan.first)
+            window[channel, before // channels, plan.above, before % channels] = weights[behind][channel]
+        return window.reshape(channels, -1, units)
 
     def canvas(self, count: int) -> np.ndarray:
         """(count, margin + height, pitch) zeros, on which images are drawn."""
@@ -377,10 +392,7 @@ class CausalNetwork:
 
     def first(self, line: "Line", column: int, channel: int) -> np.ndarray:
         """The first layer's activations (count, first)."""
-        plan = self.plan
-        size = (plan.above + 1) * plan.channels
-        seen = line.rows.reshape(len(line.rows), -1)[:, column * size : (column + 2 * plan.side + 1) * size]
-        sums = seen @ self._window[channel]
+        sums = self._seen(line, column) @ self._window[channel]
         line.teller[channel, -1] = line.constant[channel] + self._weights["column"][self._columns[column]]
         sums += line.told[:, column] @ line.teller[channel]
         return activations(sums)
@@ -390,8 +402,27 @@ class CausalNetwork:
         sums += self._weights[name + " constant"][channel]
         return sums
 
+    def _seen(self, line: "Line", column: int) -> np.ndarray:
+        """(count, window) pixels, a view."""
+        plan = self.plan
+        size = (plan.above + 1) * plan.channels
+        return line.rows.reshape(len(line.rows), -1)[:, column * size : (column + 2 * plan.side + 1) * size]
+
     def second(self, first: np.ndarray, channel: int) -> np.ndarray:
+        """The second layer's activations (count, second) of binary images."""
         return activations(self._layer("second", channel, first))
+
+    def valued(self, first: np.ndarray, line: "Line", column: int, channel: int, which: np.ndarray) -> np.ndarray:
+        """The second layer's activations of the images `which`."""
+        plan = self.plan
+        some = len(which) < len(first)
+        sums = self._layer("second", channel, first[which] if some else first)
+        if plan.value:
+            seen = self._seen(line, column)
+            value = (seen[which] if some else seen) @ self._value_window[channel]
+            value += self._weights["value constant"][channel]
+            sums += activations(value) @ self._weights["second value"][channel]
+        return activations(sums)
 
     def bit(self, second: np.ndarray, channel: int) -> np.ndarray:
         """(count,) logits of binary images' 255."""

@@ -24,7 +24,7 @@ from .causal_network import (
 )
 
 # Values of a minibatch, about.
-BATCH = 7168
+BATCH = 3584
 
 # Columns of a piece of a row, where rows are wide.
 PIECE = 32
@@ -36,6 +36,7 @@ MOST_VALUES = 2**28
 _TRIAL_STEPS = 12
 _TRIAL_SHARE = 0.1
 
+# Of a network whose first layer has 128 neurons; smaller ones can learn faster, and have less time.
 _LEARNING_RATE = 2.5e-3
 _WARM_UP_STEPS = 50
 
@@ -127,9 +128,8 @@ class _Pieces:
             "place": place,
             "behind": flat[place[:, None] + self.behind[:, None]],
             "pixel": flat[place + channels],
+            "above": flat[place[:, None] + self.above[:, None]],
         }
-        if plan.above:
-            drawn["above"] = flat[place[:, None] + self.above[:, None]]
         if plan.summary:
             lines = line[:, None] + np.arange(-plan.summarised, 0)
             side = plan.side * plan.channels
@@ -212,12 +212,13 @@ class _Training:
         self.round, self.activate = _functions()
         self.optimiser = torch.optim.Adam(self.weights.values(), lr=_LEARNING_RATE, betas=(0.9, 0.99))
         self.steps = 0
+        self.rate = _LEARNING_RATE * min(math.sqrt(128 / plan.first), 4.0)
         self.places = {name: torch.from_numpy(plan.places(name)) for name in ("row", "column")}
 
     def step(self, done: float) -> None:
         """One minibatch; `done` is the share of the training behind it."""
         self.steps += 1
-        rate = _LEARNING_RATE * 0.5 * (1 + math.cos(math.pi * done)) * min(1, self.steps / _WARM_UP_STEPS)
+        rate = self.rate * 0.5 * (1 + math.cos(math.pi * done)) * min(1, self.steps / _WARM_UP_STEPS)
         for group in self.optimiser.param_groups:
             group["lr"] = rate + 1e-6
         self.optimiser.zero_grad(set_to_none=True)
@@ -245,9 +246,10 @@ class _Training:
         row = self.places["row"][torch.from_numpy(drawn["row"])]
         column = self.places["column"][torch.from_numpy(drawn["column"])]
         place = weight["row"][row][:, None] + weight["column"][column]
-        sums = real(drawn["behind"]) @ weight["behind"] + weight["first"] + place.reshape(count, plan.first)
+        behind, above = real(drawn["behind"]), real(drawn["above"])
+        sums = behind @ weight["behind"] + weight["first"] + place.reshape(count, plan.first)
         if plan.above:
-            sums = sums + real(drawn["above"]) @ weight["above"]
+            sums = sums + above @ weight["above"]
         if plan.summary:
             told = activate(real(drawn["summary"]) @ weight["summary"] + weight["summary row"][row])
             told = activate(told @ weight["spread"] + weight["spread constant"]).reshape(count, plan.spread)
@@ -266,19 +268,24 @@ class _Training:
             nats = torch.nn.functional.binary_cross_entropy_with_logits(bit, present, reduction="sum")
         for channel in range(plan.channels):
             which = np.flatnonzero(pixel[channel]) if plan.background else np.arange(count)
-            chosen = first[channel] if len(which) == count else first[channel, torch.from_numpy(which)]
-            nats = nats + self._halves(weight, drawn, chosen, which, channel)
+            at = torch.from_numpy(which)
+            sums = first[channel, at] @ weight["second"][channel] + weight["second constant"][channel]
+            if plan.value:
+                value = behind[channel, at] @ weight["value behind"][channel] + weight["value constant"][channel]
+                if plan.above:
+                    value = value + above[channel, at] @ weight["value above"][channel]
+                sums = sums + activate(value) @ weight["second value"][channel]
+            nats = nats + self._halves(weight, drawn, activate(sums), which, channel)
         return nats / pixel.size
 
     def _halves(
-        self, weight: dict[str, Any], drawn: dict[str, np.ndarray], first: Any, which: Any, channel: int
+        self, weight: dict[str, Any], drawn: dict[str, np.ndarray], second: Any, which: Any, channel: int
     ) -> Any:
         """Nats of the high and the low bits of the chosen places."""
         torch, plan = self.torch, self.plan
         cross_entropy = torch.nn.functional.cross_entropy
         pixel = drawn["pixel"][channel, which].astype(np.int64)
         high, low = torch.from_numpy(pixel >> 4), torch.from_numpy(pixel & (HALF - 1))
-        second = self.activate(first @ weight["second"][channel] + weight["second constant"][channel])
         nats = cross_entropy(second @ weight["high"][channel] + weight["high constant"][channel], high, reduction="sum")
         often = torch.from_numpy(self.pieces.often(drawn, which, channel)).mul_(OFTEN_UNIT / UNIT)
         sums = (
@@ -307,9 +314,9 @@ class _Training:
 def _spread(plan: Plan, name: str) -> float:
     """The standard deviation from which an array's weights begin."""
     inputs = plan.shapes[name][-2]
-    if name in ("above", "behind", "summary"):  # pixels are as large as 4, and most neighbours say the same
+    if name.endswith(("above", "behind", "summary")):  # pixels are as large as 4, and most neighbours say the same
         return 0.5 / (max(inputs, 1) + LARGEST_PIXEL / UNIT)
-    if name in ("second", "flag", "bit", "flag bit", "high", "low", "low logits", "spread"):
+    if name in ("second", "second value", "flag", "bit", "flag bit", "high", "low", "low logits", "spread"):
         return 1 / math.sqrt(inputs)
     if name in ("told", "low high"):
         return 0.2

@@ -34,11 +34,53 @@ _GREY = "grey"
 
 # Up to so many values in all images, networks of these sizes: what a larger one saves would not pay for itself.
 _SIZES: list[tuple[float, dict[str, int]]] = [
-    (2e4, {"above": 2, "side": 2, "first": 8, "second": 8, "flag": 4, "low": 8, "summary": 0, "spread": 0}),
-    (3e5, {"above": 3, "side": 3, "first": 16, "second": 16, "flag": 8, "low": 16, "summary": 0, "spread": 0}),
-    (3e6, {"above": 4, "side": 4, "first": 32, "second": 24, "flag": 16, "low": 32, "summary": 0, "spread": 0}),
-    (2e7, {"above": 6, "side": 6, "first": 64, "second": 48, "flag": 24, "low": 48, "summary": 64, "spread": 12}),
-    (np.inf, {"above": 7, "side": 7, "first": 128, "second": 96, "flag": 32, "low": 64, "summary": 128, "spread": 16}),
+    (2e4, {"above": 2, "side": 2, "first": 8, "value": 0, "second": 8, "flag": 4, "low": 8, "summary": 0, "spread": 0}),
+    (
+        3e5,
+        {"above": 3, "side": 3, "first": 16, "value": 0, "second": 16, "flag": 8, "low": 16, "summary": 0, "spread": 0},
+    ),
+    (
+        3e6,
+        {
+            "above": 4,
+            "side": 4,
+            "first": 32,
+            "value": 16,
+            "second": 24,
+            "flag": 16,
+            "low": 32,
+            "summary": 0,
+            "spread": 0,
+        },
+    ),
+    (
+        2e7,
+        {
+            "above": 6,
+            "side": 6,
+            "first": 64,
+            "value": 48,
+            "second": 48,
+            "flag": 24,
+            "low": 48,
+            "summary": 64,
+            "spread": 12,
+        },
+    ),
+    (
+        np.inf,
+        {
+            "above": 7,
+            "side": 7,
+            "first": 96,
+            "value": 96,
+            "second": 96,
+            "flag": 32,
+            "low": 64,
+            "summary": 128,
+            "spread": 16,
+        },
+    ),
 ]
 
 # Rows of more values are not summarised, but for the window.
@@ -237,8 +279,7 @@ class ImagesCodec(Codec):
                 which = images
                 if plan.background:
                     which = np.flatnonzero(stack.pop(bit_weights(network.flag(first, channel))))
-                    first = first[which]
-                second = network.second(first, channel)
+                second = network.valued(first, line, column, channel, which)
                 high = stack.pop(softmax_weights(network.high(second, channel)))
                 around = network.neighbours(canvas, which, row, column, channel)
                 seen = often[which, channel, high]
@@ -265,7 +306,7 @@ class ImagesCodec(Codec):
                 continue
             which = np.flatnonzero(pixel) if plan.background else images
             high, low = pixel[which] >> 4, pixel[which] & (HALF - 1)
-            second = network.second(first[which] if plan.background else first, channel)
+            second = network.valued(first, line, column, channel, which)
             around = network.neighbours(canvas, which, row, column, channel)
             often[which, channel, high, low] -= 1
             seen = often[which, channel, high]
@@ -304,6 +345,9 @@ def planned(images: np.ndarray, binary: bool, background: bool) -> Plan:
     sizes["side"] = max(min(sizes["side"], width - 1), 1)
     if width * channels > _WIDEST_SUMMARY or height == 1:
         sizes["summary"] = sizes["spread"] = 0
+    if binary or not background:
+        sizes["first"] += sizes["value"]
+        sizes["value"] = 0
     return Plan(height, width, channels, binary=binary, background=background, **sizes)
 
 
