@@ -29,6 +29,9 @@ BATCH = 3584
 # Columns of a piece of a row, where rows are wide.
 PIECE = 32
 
+# Rows of background below two such rows are drawn this much more seldom, and count as much more.
+SELDOM = 4
+
 # Canvases of training images hold at most this many values; of more images, as many as fit are drawn.
 MOST_VALUES = 2**28
 
@@ -102,6 +105,17 @@ class _Pieces:
         self.canvas[:, plan.margin :, side : plan.pitch - side] = images
         self.columns = plan.width if plan.summary else min(plan.width, PIECE)
         self.rows = max(BATCH // (self.columns * plan.channels), 1)
+        easy = np.zeros((self.count, plan.height), bool)
+        if plan.binary or plan.background:
+            empty = ~self.canvas.any(2)
+            easy = empty[:, plan.margin :].copy()
+            for up in (1, 2):
+                easy[:, up:] &= empty[:, plan.margin : plan.margin + plan.height - up]
+        self.easy, self.hard = np.flatnonzero(easy), np.flatnonzero(~easy)
+        share = len(self.hard) / easy.size
+        rest = share + (1 - share) / SELDOM
+        self.often_hard = share / rest
+        self.weights = (SELDOM * rest, rest)  # of easy rows, and of others
         channels = np.arange(plan.channels)[:, None]
         reach = np.arange(-plan.side * plan.channels, (plan.side + 1) * plan.channels)
         above = (np.arange(-plan.above, 0)[:, None] * plan.pitch + reach).reshape(1, -1)
@@ -113,8 +127,12 @@ class _Pieces:
     def draw(self) -> dict[str, np.ndarray]:
         """Pieces × columns are places; arrays are (channels, places, …)."""
         plan = self.plan
-        image = self.random.integers(0, self.count, self.rows)
-        row = self.random.integers(0, plan.height, self.rows)
+        hard = self.random.random(self.rows) < self.often_hard
+        drawn_hard = self.hard[self.random.integers(0, max(len(self.hard), 1), hard.sum())]
+        at = np.empty(self.rows, np.int64)
+        at[hard] = drawn_hard
+        at[~hard] = self.easy[self.random.integers(0, max(len(self.easy), 1), (~hard).sum())]
+        image, row = np.divmod(at, plan.height)
         start = self.random.integers(0, plan.width - self.columns + 1, self.rows)
         column = start[:, None] + np.arange(self.columns)
         line = image * (plan.margin + plan.height) + plan.margin + row
@@ -123,6 +141,7 @@ class _Pieces:
         channels = np.arange(plan.channels)[:, None]
         drawn = {
             "image": image,
+            "weight": np.repeat(np.where(hard, self.weights[1], self.weights[0]).astype(np.float32), self.columns),
             "row": row,
             "column": column,
             "place": place,
@@ -256,16 +275,17 @@ class _Training:
             sums = sums + told @ weight["told"]
         first = activate(sums)
         pixel = drawn["pixel"]
+        counts = torch.from_numpy(drawn["weight"]).expand(pixel.shape)
         present = torch.from_numpy((pixel != 0).astype(np.float32))
         if plan.binary:
             second = activate(first @ weight["second"] + weight["second constant"])
             bit = (second @ weight["bit"] + weight["bit constant"])[..., 0]
-            return torch.nn.functional.binary_cross_entropy_with_logits(bit, present)
+            return torch.nn.functional.binary_cross_entropy_with_logits(bit, present, counts)
         nats = torch.zeros(())
         if plan.background:
             flag = activate(first @ weight["flag"] + weight["flag constant"])
             bit = (flag @ weight["flag bit"] + weight["flag bit constant"])[..., 0]
-            nats = torch.nn.functional.binary_cross_entropy_with_logits(bit, present, reduction="sum")
+            nats = torch.nn.functional.binary_cross_entropy_with_logits(bit, present, counts, reduction="sum")
         for channel in range(plan.channels):
             which = np.flatnonzero(pixel[channel]) if plan.background else np.arange(count)
             at = torch.from_numpy(which)
@@ -275,7 +295,8 @@ class _Training:
                 if plan.above:
                     value = value + above[channel, at] @ weight["value above"][channel]
                 sums = sums + activate(value) @ weight["second value"][channel]
-            nats = nats + self._halves(weight, drawn, activate(sums), which, channel)
+            # No row with anything but background is easy.
+            nats = nats + self.pieces.weights[1] * self._halves(weight, drawn, activate(sums), which, channel)
         return nats / pixel.size
 
     def _halves(

@@ -346,7 +346,7 @@ def planned(images: np.ndarray, binary: bool, background: bool) -> Plan:
     if width * channels > _WIDEST_SUMMARY or height == 1:
         sizes["summary"] = sizes["spread"] = 0
     if binary or not background:
-        sizes["first"] += sizes["value"]
+        sizes["first"] += sizes["value"] // 3
         sizes["value"] = 0
     return Plan(height, width, channels, binary=binary, background=background, **sizes)
 
