@@ -8,7 +8,7 @@ first.
 import lzma
 import struct
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -28,9 +28,7 @@ _BLOCK_IMAGES = 1024
 _HEADER = struct.Struct("<III")
 
 _PLAN = "plan"
-_VALUES = "values"
-_BACKGROUND = "background"
-_GREY = "grey"
+_VIEW = "view"
 
 # Up to so many values in all images, networks of these sizes: what a larger one saves would not pay for itself.
 _SIZES: list[tuple[float, dict[str, int]]] = [
@@ -90,18 +88,124 @@ _WIDEST_SUMMARY = 100
 _BACKGROUND_SHARE = 0.3
 
 
+# Images of more pixels than a tile of this edge, and fewer than would keep a block busy, are cut into tiles.
+_TILE = 64
+_FEW_IMAGES = 512
+
+
+@dataclass(frozen=True)
+class View:
+    """How the network sees images (height, width), if `grey`, or (height, width, channels).
+
+    Two `values` are seen as 0 and 255, others as their distance from the `background`. Large images are cut into
+    `rows` × `columns` tiles, which the network takes for images, so that many pixels are computed at a time.
+    """
+
+    height: int
+    width: int
+    channels: int
+    grey: bool
+    values: tuple[int, int] | None
+    background: int
+    rows: int
+    columns: int
+
+    @classmethod
+    def of(cls, images: np.ndarray) -> "View":
+        height, width = images.shape[1:3]
+        counts = np.bincount(images.reshape(-1), minlength=256) if images.size else np.zeros(256, np.int64)
+        present = np.flatnonzero(counts)
+        values, background = None, int(np.argmax(counts))
+        if 1 <= len(present) <= 2:
+            values = (background, int(present[present != background][0]) if len(present) == 2 else 255 - background)
+        elif counts[background] < _BACKGROUND_SHARE * images.size:
+            background = -1
+        many = len(images) >= _FEW_IMAGES or height * width <= _TILE**2
+        rows, columns = (1, 1) if many else (-(-height // _TILE), -(-width // _TILE))
+        channels = images.shape[3] if images.ndim == 4 else 1
+        return cls(height, width, channels, images.ndim == 3, values, background, rows, columns)
+
+    @classmethod
+    def restored(cls, settings: dict[str, Any], plan: Plan) -> "View":
+        """The view of JSON settings; it must be one of `plan`'s images."""
+        values = settings["values"]
+        view = cls(**(settings | {"values": None if values is None else tuple(values)}))
+        numbers = [view.height, view.width, view.channels, view.background, view.rows, view.columns]
+        if any(type(number) is not int for number in [*numbers, *(view.values or ())]) or type(view.grey) is not bool:
+            raise TypeError("a view of other than whole numbers")
+        if min(view.height, view.width, view.rows, view.columns) < 1 or (view.grey and view.channels != 1):
+            raise ValueError("a view of no images")
+        if view.height * view.width * view.channels > MOST_PIXELS or view.tile != (plan.height, plan.width):
+            raise ValueError("a view of other images")
+        if view.channels != plan.channels or view.rows > view.height or view.columns > view.width:
+            raise ValueError("a view of other images")
+        if not -1 <= view.background <= 255 or (view.background >= 0) != plan.background:
+            raise ValueError("a view of another background")
+        if (view.values is not None) != plan.binary:
+            raise ValueError("binary images have two values, others none in particular")
+        if view.values is not None and (
+            len(set(view.values)) != 2 or not all(0 <= value <= 255 for value in view.values)
+        ):
+            raise ValueError("binary images have two values")
+        return view
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (self.height, self.width) if self.grey else (self.height, self.width, self.channels)
+
+    @property
+    def tile(self) -> tuple[int, int]:
+        return -(-self.height // self.rows), -(-self.width // self.columns)
+
+    @property
+    def tiles(self) -> int:
+        return self.rows * self.columns
+
+    def seen(self) -> np.ndarray:
+        """(256,) what the network sees of each value; 1 of those that are not of the two it knows."""
+        if self.values is not None:
+            seen = np.ones(256, np.uint8)
+            seen[list(self.values)] = 0, 255
+            return seen
+        values, away = np.arange(256, dtype=np.uint8), np.uint8(max(self.background, 0))
+        return values - away if self.background < 128 else away - values
+
+    def drawn(self, images: np.ndarray) -> np.ndarray:
+        """Images as the network sees them, (count × tiles, height, width × channels) of a tile; the last row and column
+        are repeated where tiles reach beyond them."""
+        height, width = self.tile
+        images = images.reshape(len(images), self.height, self.width, self.channels)
+        if (height * self.rows, width * self.columns) != (self.height, self.width):
+            beyond = (height * self.rows - self.height, width * self.columns - self.width)
+            images = np.pad(images, ((0, 0), (0, beyond[0]), (0, beyond[1]), (0, 0)), "edge")
+        images = images.reshape(len(images), self.rows, height, self.columns, width * self.channels)
+        images = images.transpose(0, 1, 3, 2, 4).reshape(len(images) * self.tiles, height, width * self.channels)
+        return self.seen()[images]
+
+    def undrawn(self, drawn: np.ndarray) -> np.ndarray:
+        """The images of what `drawn` gave."""
+        height, width = self.tile
+        if self.values is None:
+            images = np.argsort(self.seen()).astype(np.uint8)[drawn]
+        else:
+            images = np.where(drawn != 0, np.uint8(self.values[1]), np.uint8(self.values[0]))
+        count = len(drawn) // self.tiles
+        images = images.reshape(count, self.rows, self.columns, height, width, self.channels).transpose(
+            0, 1, 3, 2, 4, 5
+        )
+        images = images.reshape(count, self.rows * height, self.columns * width, self.channels)
+        return np.ascontiguousarray(images[:, : self.height, : self.width]).reshape(count, *self.shape)
+
+
 class ImagesCodec(Codec):
     """Images (count, height, width) or (count, height, width, channels), uint8."""
 
     kind: ClassVar[str] = "images"
 
-    def __init__(self, network: CausalNetwork, grey: bool, values: tuple[int, int] | None, background: int):
-        """`values` are those of binary images; `background` is the value that the network sees as 0."""
+    def __init__(self, network: CausalNetwork, view: View):
         self.network = network
         self.plan = network.plan
-        self.grey = grey
-        self.values = values
-        self.background = background
+        self.view = view
 
     @classmethod
     def fit(
@@ -115,33 +219,14 @@ class ImagesCodec(Codec):
         """A codec for images like these: `steps` of training, or as many as fit into `budget_seconds`."""
         images = np.asarray(images)
         _check_kind(images)
-        counts = np.bincount(images.reshape(-1), minlength=256) if images.size else np.zeros(256, np.int64)
-        present = np.flatnonzero(counts)
-        values = None
-        background = int(np.argmax(counts))
-        if 1 <= len(present) <= 2:
-            values = (background, int(present[present != background][0]) if len(present) == 2 else 255 - background)
-        has_background = values is not None or bool(counts[background] >= _BACKGROUND_SHARE * max(images.size, 1))
-        plan = planned(images, binary=values is not None, background=has_background)
-        codec = cls.__new__(cls)
-        ImagesCodec.__init__(
-            codec,
-            CausalNetwork(plan, {name: np.zeros(shape, np.int8) for name, shape in plan.shapes.items()}),
-            images.ndim == 3,
-            values,
-            background if has_background else 0,
-        )
-        drawn = codec._drawn(images)
-        weights = trained(plan, drawn, seed, budget_seconds, steps, progress)
-        return cls(CausalNetwork(plan, weights), codec.grey, codec.values, codec.background)
+        view = View.of(images)
+        drawn = view.drawn(images)
+        plan = planned(drawn, view.channels, binary=view.values is not None, background=view.background >= 0)
+        return cls(CausalNetwork(plan, trained(plan, drawn, seed, budget_seconds, steps, progress)), view)
 
     def settings(self) -> dict[str, Any]:
-        return {
-            _PLAN: asdict(self.plan),
-            _GREY: self.grey,
-            _VALUES: None if self.values is None else list(self.values),
-            _BACKGROUND: self.background,
-        }
+        view = asdict(self.view)
+        return {_PLAN: asdict(self.plan), _VIEW: view | {"values": view["values"] and list(view["values"])}}
 
     def parameters(self) -> bytes:
         return packed(self.plan, self.network.weights)
@@ -149,29 +234,22 @@ class ImagesCodec(Codec):
     @classmethod
     def restored(cls, settings: dict[str, Any], parameters: bytes) -> "ImagesCodec":
         plan = Plan(**settings[_PLAN])
-        grey, values, background = settings[_GREY], settings[_VALUES], settings[_BACKGROUND]
-        if type(grey) is not bool or (grey and plan.channels != 1):
-            raise ValueError("grey images of several channels")
-        for value in [background, *(values or [])]:
-            if type(value) is not int or not 0 <= value <= 255:
-                raise ValueError(f"no pixel: {value!r}")
-        if (values is not None) != plan.binary or (values is not None and (len(values) != 2 or values[0] == values[1])):
-            raise ValueError("binary images have two values, others none in particular")
-        values = None if values is None else (values[0], values[1])
-        return cls(CausalNetwork(plan, unpacked(plan, parameters)), grey, values, background)
+        return cls(CausalNetwork(plan, unpacked(plan, parameters)), View.restored(settings[_VIEW], plan))
 
     def encode(self, rows: np.ndarray) -> bytes:
         images = np.asarray(rows)
         self._check(images)
-        drawn = self._drawn(images)
-        odd = np.flatnonzero((drawn == 1).any((1, 2))) if self.plan.binary else np.zeros(0, np.int64)
+        drawn = self.view.drawn(images)
+        odd = np.zeros(0, np.int64)
+        if self.plan.binary:
+            odd = np.unique(np.flatnonzero((drawn == 1).any((1, 2))) // self.view.tiles)
         exceptions = b""
         if len(odd):
             exceptions = odd.astype("<u4").tobytes() + images[odd].tobytes()
             exceptions = lzma.compress(exceptions, format=lzma.FORMAT_ALONE)
-            drawn[odd] = 0
+            drawn.reshape(len(images), self.view.tiles, -1)[odd] = 0
         stack = Stack()
-        for start, stop in reversed(list(self._blocks(len(images)))):
+        for start, stop in reversed(list(self._blocks(len(drawn)))):
             self._push(stack, drawn[start:stop])
         return _HEADER.pack(len(images), len(odd), len(exceptions)) + exceptions + stack.to_bytes()
 
@@ -184,12 +262,12 @@ class ImagesCodec(Codec):
         places, exceptions = self._exceptions(chunk[_HEADER.size : _HEADER.size + length], odd, count)
         stack = Stack.from_bytes(chunk[_HEADER.size + length :])
         plan = self.plan
-        drawn = np.empty((count, plan.height, plan.width * plan.channels), np.uint8)
-        for start, stop in self._blocks(count):
+        drawn = np.empty((count * self.view.tiles, plan.height, plan.width * plan.channels), np.uint8)
+        for start, stop in self._blocks(len(drawn)):
             drawn[start:stop] = self._popped(stack, stop - start)
         if not stack.empty:
             raise ValueError("a chunk with more than its images")
-        images = self._undrawn(drawn)
+        images = self.view.undrawn(drawn)
         images[places] = exceptions
         return images
 
@@ -199,46 +277,18 @@ class ImagesCodec(Codec):
         return images.tobytes()
 
     def joined(self, parts: list[np.ndarray]) -> np.ndarray:
-        return np.concatenate(parts) if parts else np.zeros((0, *self._shape), np.uint8)
+        return np.concatenate(parts) if parts else np.zeros((0, *self.view.shape), np.uint8)
 
     def part(self, rows: np.ndarray, start: int, stop: int) -> np.ndarray:
         return rows[start:stop]
 
-    @property
-    def _shape(self) -> tuple[int, ...]:
-        size = (self.plan.height, self.plan.width)
-        return size if self.grey else (*size, self.plan.channels)
-
     def _check(self, images: np.ndarray) -> None:
-        if images.dtype != np.uint8 or images.shape[1:] != self._shape:
-            expected = " × ".join(map(str, self._shape))
+        if images.dtype != np.uint8 or images.shape[1:] != self.view.shape:
+            expected = " × ".join(map(str, self.view.shape))
             raise DataError(f"images of {images.dtype}, shape {images.shape}: expected uint8, each of {expected}")
 
-    def _drawn(self, images: np.ndarray) -> np.ndarray:
-        """Images as the network sees them, (count, height, width × channels); values that a binary network does not
-        know are 1."""
-        return self._seen[images].reshape(len(images), self.plan.height, self.plan.width * self.plan.channels)
-
-    def _undrawn(self, drawn: np.ndarray) -> np.ndarray:
-        if self.values is None:
-            images = np.argsort(self._seen).astype(np.uint8)[drawn]
-        else:
-            images = np.where(drawn != 0, np.uint8(self.values[1]), np.uint8(self.values[0]))
-        return images.reshape(len(drawn), *self._shape)
-
-    @property
-    def _seen(self) -> np.ndarray:
-        """What the network sees of each value: background is 0, and values near to it stay so."""
-        if self.values is not None:
-            seen = np.ones(256, np.uint8)
-            seen[list(self.values)] = 0, 255
-            return seen
-        values = np.arange(256, dtype=np.uint8)
-        away = np.uint8(self.background)
-        return values - away if self.background < 128 else away - values
-
     def _blocks(self, count: int) -> Iterator[tuple[int, int]]:
-        """Images that are coded together; how many does not depend on how many there are."""
+        """Images (or tiles) that are coded together; how many does not depend on how many there are."""
         plan = self.plan
         numbers = plan.pitch * (plan.margin + plan.height + plan.above + plan.spread) + 256 * plan.channels
         size = min(max(_BLOCK_NUMBERS // numbers, 1), _BLOCK_IMAGES)
@@ -248,8 +298,8 @@ class ImagesCodec(Codec):
     def _exceptions(self, data: bytes, odd: int, count: int) -> tuple[np.ndarray, np.ndarray]:
         """Places (odd,) and images (odd, …) of those that are kept as they are."""
         if not odd and not data:
-            return np.zeros(0, np.int64), np.zeros((0, *self._shape), np.uint8)
-        size = odd * (4 + int(np.prod(self._shape)))
+            return np.zeros(0, np.int64), np.zeros((0, *self.view.shape), np.uint8)
+        size = odd * (4 + int(np.prod(self.view.shape)))
         if not odd or not self.plan.binary or size > 2**31:
             raise ValueError("damaged exceptions")
         try:
@@ -261,7 +311,7 @@ class ImagesCodec(Codec):
         places = np.frombuffer(plain[: 4 * odd], "<u4").astype(np.int64)
         if (places >= count).any():
             raise ValueError("damaged exceptions")
-        return places, np.frombuffer(plain[4 * odd :], np.uint8).reshape(odd, *self._shape)
+        return places, np.frombuffer(plain[4 * odd :], np.uint8).reshape(odd, *self.view.shape)
 
     def _popped(self, stack: Stack, count: int) -> np.ndarray:
         """`count` images as the network sees them."""
@@ -336,11 +386,10 @@ class ImagesCodec(Codec):
         return often
 
 
-def planned(images: np.ndarray, binary: bool, background: bool) -> Plan:
-    """The sizes of a network for these images: the more values, the larger."""
-    height, width = images.shape[1:3]
-    channels = images.shape[3] if images.ndim == 4 else 1
-    sizes = dict(next(sizes for most, sizes in _SIZES if images.size <= most))
+def planned(drawn: np.ndarray, channels: int, binary: bool, background: bool) -> Plan:
+    """The sizes of a network for what it is to see: the more values, the larger."""
+    height, width = drawn.shape[1], drawn.shape[2] // channels
+    sizes = dict(next(sizes for most, sizes in _SIZES if drawn.size <= most))
     sizes["above"] = min(sizes["above"], height - 1)
     sizes["side"] = max(min(sizes["side"], width - 1), 1)
     if width * channels > _WIDEST_SUMMARY or height == 1:
