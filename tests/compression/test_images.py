@@ -141,7 +141,16 @@ def test_training_repeats_itself_and_keeps_to_its_budget() -> None:
 
 
 def plan_for(**changes: object) -> Plan:
-    sizes = {"height": 5, "width": 6, "channels": 1, "binary": False, "background": True, "above": 2, "side": 2}
+    sizes = {
+        "height": 5,
+        "width": 6,
+        "channels": 1,
+        "binary": False,
+        "background": True,
+        "relative": False,
+        "above": 2,
+        "side": 2,
+    }
     sizes |= {"summary": 5, "spread": 3, "first": 7, "value": 5, "second": 6, "flag": 4, "low": 5}
     return Plan(**(sizes | changes))  # pyright: ignore[reportArgumentType]
 
@@ -191,6 +200,13 @@ def clear_logits(plan: Plan, weights: dict[str, np.ndarray], image: np.ndarray, 
     behind = [pixel(row, x, c) for x, c in before]
     places = {name: int(plan.places(name)[at]) for name, at in (("row", row), ("column", column))}
     constant = w["first"][channel, 0] + w["row"][places["row"]] + w["column"][places["column"]]
+    value = int(image[row, column, channel])
+    if plan.relative:
+        predicted = clear_prediction(pixel, row, column, channel)
+        value = (value - predicted + 136) % 256
+        above, behind = ([min(max(4 * (each - predicted), -255), 255) for each in seen] for seen in (above, behind))
+        behind.append(predicted)
+        w["behind"] = np.concatenate([w["behind"], w["predicted"]], 1)
     matrices, inputs = [w["above"][channel], w["behind"][channel]], above + behind
     if plan.summary:
         whole = [
@@ -207,13 +223,12 @@ def clear_logits(plan: Plan, weights: dict[str, np.ndarray], image: np.ndarray, 
     inputs, matrices = first, [w["second"][channel]]
     if plan.value and not plan.binary:
         matrix = np.concatenate([w["value above"][channel], w["value behind"][channel]])
-        inputs = first + activate(layer(above + behind, matrix, w["value constant"][channel, 0]))
+        inputs = first + activate(layer((above + behind)[: len(matrix)], matrix, w["value constant"][channel, 0]))
         matrices.append(w["second value"][channel])
     second = activate(layer(inputs, np.concatenate(matrices), w["second constant"][channel, 0]))
     if plan.binary:
         yield scaled(layer(second, w["bit"][channel], w["bit constant"][channel, 0]))
         return
-    value = int(image[row, column, channel])
     if plan.background:
         flag = activate(layer(first, w["flag"][channel], w["flag constant"][channel, 0]))
         yield scaled(layer(flag, w["flag bit"][channel], w["flag bit constant"][channel, 0]))
@@ -227,12 +242,15 @@ def clear_logits(plan: Plan, weights: dict[str, np.ndarray], image: np.ndarray, 
     ]
     low = activate(
         layer(
-            second + often,
-            np.concatenate([w["low"][channel], w["low often"][channel]]),
+            second + ([] if plan.relative else often),
+            w["low"][channel] if plan.relative else np.concatenate([w["low"][channel], w["low often"][channel]]),
             w["low high"][channel, high],
         )
     )
     constant = w["low logits high"][channel, high].copy()
+    if plan.relative:
+        yield scaled(layer(low, w["low logits"][channel], constant))
+        return
     around = [(row, column - 1, channel), (row - 1, column, channel), (row - 1, column - 1, channel)]
     around += [(row - 1, column + 1, channel), (row, column, channel - 1)]
     for neighbour, at in enumerate(around[: plan.neighbours]):
@@ -243,6 +261,17 @@ def clear_logits(plan: Plan, weights: dict[str, np.ndarray], image: np.ndarray, 
     yield scaled(layer(low + often, matrix, constant))
 
 
+def clear_prediction(pixel, row: int, column: int, channel: int) -> int:
+    """The median of left, above and the plane through them and their corner; of colour, of differences."""
+
+    def each(y: int, x: int) -> int:
+        return pixel(y, x, channel) - (pixel(y, x, channel - 1) if channel else 0)
+
+    left, above = each(row, column - 1), each(row - 1, column)
+    plane = sorted([left, above, left + above - each(row - 1, column - 1)])[1]
+    return min(max(plane + pixel(row, column, channel - 1), 0), 255) if channel else plane
+
+
 @pytest.mark.parametrize(
     "plan",
     [
@@ -251,8 +280,10 @@ def clear_logits(plan: Plan, weights: dict[str, np.ndarray], image: np.ndarray, 
         plan_for(background=False, summary=0, spread=0, value=0),
         plan_for(channels=3, background=False),
         plan_for(channels=2, above=0, height=4),
+        plan_for(background=False, relative=True, value=0, above=1),
+        plan_for(channels=3, background=False, relative=True, value=0),
     ],
-    ids=["background", "binary", "plain", "colour", "two channels"],
+    ids=["background", "binary", "plain", "colour", "two channels", "relative", "relative colour"],
 )
 def test_logits_are_those_of_a_clear_twin(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
     weights = drawn_weights(plan)
@@ -297,7 +328,11 @@ def test_the_largest_weights_that_training_may_give_are_exact(seed: int) -> None
         size["spread"] = int(random.integers(1, 129))
         size |= {name: int(random.integers(1, 12)) for name in ("height", "width", "above", "side")}
         size["channels"] = int(random.integers(1, 5))
-        plan = plan_for(binary=bool(random.integers(2)), background=bool(random.integers(2)), **size)
+        binary, relative = (bool(random.integers(2)) for _ in range(2))
+        kind = {"binary": binary, "relative": relative and not binary}
+        kind["background"] = not kind["relative"] and bool(random.integers(2))
+        size["value"] *= not kind["relative"]
+        plan = plan_for(**kind, **size)
         check_bounds(plan, {name: np.full(shape, limit(plan, name), np.int8) for name, shape in plan.shapes.items()})
 
 

@@ -10,6 +10,10 @@ background, `value` neurons see the window once more. The low bits also see how 
 before in this image, and the low bits of neighbours whose high bits are the same: scaled drawings and rendered images
 repeat their values.
 
+Of smooth images the symbols are not those of the pixel but of its distance from a prediction, the median edge
+detector's (Weinberger et al., 2000, https://doi.org/10.1109/83.855427); the window shows the distances of its pixels
+from that, and digits tell nothing of each other.
+
 Weights are whole numbers in units of 1/64, so are what neurons hand on, 0 … 1023; a pixel is 0 … 255. Sums are bounded
 by the weights, and a network whose sums could leave the whole numbers that float32 holds is refused.
 """
@@ -32,6 +36,11 @@ LARGEST_WEIGHT = 127
 # Both halves of a pixel's eight bits.
 HALF = 16
 
+# Distances from a prediction are shown this many times as large, up to 255; no distance is the symbol in the middle of
+# those that share its high bits.
+NEARER = 4
+NO_DISTANCE = 136
+
 # How often a value occurred is told up to this often; an activation of 1/4 stands for once.
 MOST_OFTEN = 15
 OFTEN_UNIT = UNIT // 4
@@ -50,7 +59,8 @@ MOST_WEIGHTS = 2**23
 class Plan:
     """The sizes of a network for images of height × width × channels.
 
-    `binary` images have pixels 0 and 255 only. `background` says that value 0 is so frequent as to be asked for first.
+    `binary` images have pixels 0 and 255 only. `background` says that value 0 is so frequent as to be asked for first,
+    `relative` that pixels are coded by their distance from a prediction.
     The window reaches `above` rows up and `side` columns to both sides. `summary` units see whole rows above, and give
     `spread` units to each column; 0 where rows are too wide.
     """
@@ -60,6 +70,7 @@ class Plan:
     channels: int
     binary: bool
     background: bool
+    relative: bool
     above: int
     side: int
     summary: int
@@ -74,11 +85,13 @@ class Plan:
         """Raises TypeError and ValueError for what no plan is."""
         for field in fields(self):
             value = getattr(self, field.name)
-            if type(value) is not (bool if field.name in ("binary", "background") else int):
+            if type(value) is not (bool if field.name in ("binary", "background", "relative") else int):
                 raise TypeError(f"{field.name}: {value!r}")
             least = 0 if field.name in ("above", "summary", "spread", "value") else 1
             if type(value) is int and not least <= value <= _MOST.get(field.name, _MOST_UNITS):
                 raise ValueError(f"{field.name}: {value}")
+        if self.relative and (self.binary or self.background or self.value):
+            raise ValueError("distances from a prediction have no background")
         if self.height * self.width * self.channels > MOST_PIXELS or self.weights > MOST_WEIGHTS:
             raise ValueError("a plan too large")
 
@@ -113,6 +126,8 @@ class Plan:
             "row": (min(self.height, MOST_PLACES), first),
             "column": (min(self.width, MOST_PLACES), first),
         }
+        if self.relative:
+            shapes["predicted"] = (channels, 1, first)
         if self.summary:
             shapes |= {
                 "summary": (self.summarised * self.width * channels, self.summary),
@@ -138,17 +153,26 @@ class Plan:
                 "value constant": (channels, 1, self.value),
                 "second value": (channels, self.value, second),
             }
-        return shapes | {
+        shapes |= {
             "high": (channels, second, HALF),
             "high constant": (channels, 1, HALF),
             "low": (channels, second, self.low),
             "low high": (channels, HALF, self.low),
-            "low often": (channels, HALF, self.low),
             "low logits": (channels, self.low, HALF),
             "low logits high": (channels, HALF, HALF),
+        }
+        if self.relative:
+            return shapes
+        return shapes | {
+            "low often": (channels, HALF, self.low),
             "low logits often": (channels, HALF, HALF),
             "low logits like": (channels, self.neighbours, HALF, HALF),
         }
+
+    @property
+    def counts(self) -> bool:
+        """Whether the low bits see how often their values came before."""
+        return not self.binary and not self.relative
 
     @property
     def weights(self) -> int:
@@ -174,7 +198,7 @@ def limit(plan: Plan, name: str) -> int:
     inputs = plan.shapes[name][-2]
     if name in CHOSEN or not inputs:
         return LARGEST_WEIGHT
-    largest = LARGEST_PIXEL if name.endswith(("above", "behind", "summary")) else LARGEST_ACTIVATION
+    largest = LARGEST_PIXEL if name.endswith(("above", "behind", "summary", "predicted")) else LARGEST_ACTIVATION
     share = 4 if name.endswith(("above", "behind", "told", "value")) else 2  # up to three are added to one sum
     return min(LARGEST_WEIGHT, EXACT_IN_FLOAT32 // share // (largest * inputs))
 
@@ -198,6 +222,8 @@ def check_bounds(plan: Plan, weights: dict[str, np.ndarray]) -> None:
         + worst("column"),
         "second": most("second", LARGEST_ACTIVATION) + worst("second constant"),
     }
+    if plan.relative:
+        sums["first"] = sums["first"] + most("predicted", LARGEST_PIXEL)
     if plan.summary:
         sums["first"] = sums["first"] + most("told", LARGEST_ACTIVATION)
         sums["summary"] = most("summary", LARGEST_PIXEL) + worst("summary row")
@@ -211,13 +237,11 @@ def check_bounds(plan: Plan, weights: dict[str, np.ndarray]) -> None:
             sums["value"] = sums["value"] + worst("value constant")
             sums["second"] = sums["second"] + most("second value", LARGEST_ACTIVATION)
         sums["high"] = most("high", LARGEST_ACTIVATION) + worst("high constant")
-        sums["low"] = most("low", LARGEST_ACTIVATION) + worst("low high") + most("low often", often)
-        sums["low logits"] = (
-            most("low logits", LARGEST_ACTIVATION)
-            + worst("low logits high")
-            + most("low logits often", often)
-            + worst("low logits like").sum(1)
-        )
+        sums["low"] = most("low", LARGEST_ACTIVATION) + worst("low high")
+        sums["low logits"] = most("low logits", LARGEST_ACTIVATION) + worst("low logits high")
+        if plan.counts:
+            sums["low"] = sums["low"] + most("low often", often)
+            sums["low logits"] = sums["low logits"] + most("low logits often", often) + worst("low logits like").sum(1)
         if plan.background:
             sums["flag"] = most("flag", LARGEST_ACTIVATION) + worst("flag constant")
             sums["flag bit"] = most("flag bit", LARGEST_ACTIVATION) + worst("flag bit constant")
@@ -315,6 +339,18 @@ class Line:
     constant: np.ndarray
 
 
+def predictions(left: Any, above: Any, corner: Any, now: Any = None, *before: Any) -> np.ndarray:
+    """What three neighbours predict: a plane through them, but no more or less than both others.
+
+    Of a later channel, its difference from the channel before is predicted, whose pixels `now` and `before` are.
+    """
+    if now is not None:
+        left, above, corner = (each - other for each, other in zip((left, above, corner), before, strict=True))
+    most, least = np.maximum(left, above), np.minimum(left, above)
+    plane = np.clip(left + above - corner, least, most)
+    return plane if now is None else np.clip(now + plane, 0, LARGEST_PIXEL)
+
+
 class CausalNetwork:
     """The network of a plan and its weights, whole numbers by name; what it gives is the same on every machine."""
 
@@ -336,7 +372,7 @@ class CausalNetwork:
         if not plan.binary and plan.value:
             self._value_window = self._windowed("value above", "value behind", plan.value)
         self._rows, self._columns = plan.places("row"), plan.places("column")
-        if not plan.binary:
+        if plan.counts:
             # One more low value, which none of the neighbours' has: of those that are no help.
             like = self._weights["low logits like"]
             self._like = np.concatenate([like, np.zeros_like(like[:, :, :1])], axis=2)
@@ -390,9 +426,45 @@ class CausalNetwork:
         sums += weights["spread constant"]
         return activations(sums)
 
-    def first(self, line: "Line", column: int, channel: int) -> np.ndarray:
+    def predicted(self, canvas: np.ndarray, row: int, column: int, channel: int) -> np.ndarray | None:
+        """(count,) predictions of a pixel, of relative plans."""
+        if not self.plan.relative:
+            return None
+        channels = self.plan.channels
+        line, place = self.plan.margin + row, (column + self.plan.side) * channels + channel
+        around = [(line, place - channels), (line - 1, place), (line - 1, place - channels)]
+        before = [(each, at - 1) for each, at in [(line, place), *around]] if channel else []
+        return predictions(*(canvas[:, each, at] for each, at in around + before))
+
+    def symbols(self, canvas: np.ndarray) -> np.ndarray:
+        """What is coded of images on a canvas, (count, height, width, channels) uint8."""
+        plan = self.plan
+        shape = (len(canvas), plan.height, plan.width, plan.channels)
+        if not plan.relative:
+            return self.inside(canvas).astype(np.uint8).reshape(shape)
+        symbols = np.empty(shape, np.uint8)
+        for column in range(plan.width):
+            for channel in range(plan.channels):
+                place = (column + plan.side) * plan.channels + channel
+                left = place - plan.channels
+                now, above = slice(plan.margin, None), slice(plan.margin - 1, -1)
+                around = [(now, left), (above, place), (above, left)]
+                before = [(each, at - 1) for each, at in [(now, place), *around]] if channel else []
+                predicted = predictions(*(canvas[:, each, at] for each, at in around + before))
+                distance = canvas[:, now, place] - predicted + NO_DISTANCE
+                symbols[:, :, column, channel] = distance.astype(np.int32) & 255
+        return symbols
+
+    def first(self, line: "Line", column: int, channel: int, predicted: np.ndarray | None = None) -> np.ndarray:
         """The first layer's activations (count, first)."""
-        sums = self._seen(line, column) @ self._window[channel]
+        seen = self._seen(line, column)
+        if predicted is not None:
+            seen = seen - predicted[:, None]
+            seen *= NEARER
+            np.clip(seen, -LARGEST_PIXEL, LARGEST_PIXEL, out=seen)
+        sums = seen @ self._window[channel]
+        if predicted is not None:
+            sums += predicted[:, None] * self._weights["predicted"][channel]
         line.teller[channel, -1] = line.constant[channel] + self._weights["column"][self._columns[column]]
         sums += line.told[:, column] @ line.teller[channel]
         return activations(sums)
@@ -437,28 +509,30 @@ class CausalNetwork:
         return logits(self._layer("high", channel, second))
 
     def low(
-        self, second: np.ndarray, channel: int, high: np.ndarray, often: np.ndarray, neighbours: np.ndarray
+        self, second: np.ndarray, channel: int, high: np.ndarray, often: np.ndarray | None, around: np.ndarray | None
     ) -> np.ndarray:
         """(count, 16) logits of the low four bits.
 
-        Given the high ones, how often each pixel of these high bits came before, (count, 16), and the pixels around
-        (count, neighbours), −1 where there is none.
+        Given the high ones and, where the plan counts, how often each pixel of these high bits came before (count, 16)
+        and the pixels around (count, neighbours), −1 where there is none.
         """
         weights = self._weights
-        often = np.minimum(often, MOST_OFTEN).astype(np.float32)
-        often *= OFTEN_UNIT
         sums = second @ weights["low"][channel]
         sums += weights["low high"][channel][high]
-        sums += often @ weights["low often"][channel]
+        if often is not None:
+            often = np.minimum(often, MOST_OFTEN).astype(np.float32)
+            often *= OFTEN_UNIT
+            sums += often @ weights["low often"][channel]
         sums = activations(sums) @ weights["low logits"][channel]
         sums += weights["low logits high"][channel][high]
-        sums += often @ weights["low logits often"][channel]
-        alike = neighbours >> 4 == high[:, None]
-        if self.plan.background:
-            alike &= neighbours != 0
-        place = np.where(alike, neighbours & (HALF - 1), HALF)
-        for neighbour in range(self.plan.neighbours):
-            sums += self._like[channel, neighbour][place[:, neighbour]]
+        if often is not None and around is not None:
+            sums += often @ weights["low logits often"][channel]
+            alike = around >> 4 == high[:, None]
+            if self.plan.background:
+                alike &= around != 0
+            place = np.where(alike, around & (HALF - 1), HALF)
+            for neighbour in range(self.plan.neighbours):
+                sums += self._like[channel, neighbour][place[:, neighbour]]
         return logits(sums)
 
     def neighbours(self, canvas: np.ndarray, which: Any, row: int, column: int, channel: int) -> np.ndarray:

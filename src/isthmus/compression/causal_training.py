@@ -17,10 +17,13 @@ from .causal_network import (
     LARGEST_ACTIVATION,
     LARGEST_PIXEL,
     MOST_OFTEN,
+    NEARER,
+    NO_DISTANCE,
     OFTEN_UNIT,
     UNIT,
     Plan,
     limit,
+    predictions,
 )
 
 # Values of a minibatch, about.
@@ -149,6 +152,8 @@ class _Pieces:
             "pixel": flat[place + channels],
             "above": flat[place[:, None] + self.above[:, None]],
         }
+        if plan.relative:
+            drawn["predicted"] = self._predicted(place)
         if plan.summary:
             lines = line[:, None] + np.arange(-plan.summarised, 0)
             side = plan.side * plan.channels
@@ -156,6 +161,18 @@ class _Pieces:
                 self.rows, -1
             )
         return drawn
+
+    def _predicted(self, place: np.ndarray) -> np.ndarray:
+        """(channels, places) predictions; places are those of the first channel."""
+        plan, flat = self.plan, self.canvas.reshape(-1)
+        around = np.array([-plan.channels, -plan.pitch, -plan.pitch - plan.channels])
+        predicted = np.empty((plan.channels, place.size), np.float32)
+        for channel in range(plan.channels):
+            offsets = channel + around
+            if channel:
+                offsets = np.concatenate([offsets, [channel - 1], offsets - 1])
+            predicted[channel] = predictions(*flat[place + offsets[:, None]].astype(np.float32))
+        return predicted
 
     def often(self, drawn: dict[str, np.ndarray], which: np.ndarray, channel: int) -> np.ndarray:
         """(chosen, 16): how often values with the high bits of the chosen places came before in their images."""
@@ -265,16 +282,28 @@ class _Training:
         row = self.places["row"][torch.from_numpy(drawn["row"])]
         column = self.places["column"][torch.from_numpy(drawn["column"])]
         place = weight["row"][row][:, None] + weight["column"][column]
-        behind, above = real(drawn["behind"]), real(drawn["above"])
+        if plan.relative:
+            predicted = drawn["predicted"][..., None]
+            behind, above = (
+                real(np.clip((drawn[name] - predicted) * NEARER, -LARGEST_PIXEL, LARGEST_PIXEL))
+                for name in ("behind", "above")
+            )
+        else:
+            behind, above = real(drawn["behind"]), real(drawn["above"])
         sums = behind @ weight["behind"] + weight["first"] + place.reshape(count, plan.first)
         if plan.above:
             sums = sums + above @ weight["above"]
+        if plan.relative:
+            sums = sums + real(drawn["predicted"][..., None]) @ weight["predicted"]
         if plan.summary:
             told = activate(real(drawn["summary"]) @ weight["summary"] + weight["summary row"][row])
             told = activate(told @ weight["spread"] + weight["spread constant"]).reshape(count, plan.spread)
             sums = sums + told @ weight["told"]
         first = activate(sums)
         pixel = drawn["pixel"]
+        if plan.relative:
+            distance = pixel.astype(np.int64) - drawn["predicted"].astype(np.int64) + NO_DISTANCE
+            pixel = drawn["pixel"] = (distance & LARGEST_PIXEL).astype(np.uint8)
         counts = torch.from_numpy(drawn["weight"]).expand(pixel.shape)
         present = torch.from_numpy((pixel != 0).astype(np.float32))
         if plan.binary:
@@ -308,10 +337,12 @@ class _Training:
         pixel = drawn["pixel"][channel, which].astype(np.int64)
         high, low = torch.from_numpy(pixel >> 4), torch.from_numpy(pixel & (HALF - 1))
         nats = cross_entropy(second @ weight["high"][channel] + weight["high constant"][channel], high, reduction="sum")
+        sums = second @ weight["low"][channel] + weight["low high"][channel][high]
+        if not plan.counts:
+            logits = self.activate(sums) @ weight["low logits"][channel] + weight["low logits high"][channel][high]
+            return nats + cross_entropy(logits, low, reduction="sum")
         often = torch.from_numpy(self.pieces.often(drawn, which, channel)).mul_(OFTEN_UNIT / UNIT)
-        sums = (
-            second @ weight["low"][channel] + weight["low high"][channel][high] + often @ weight["low often"][channel]
-        )
+        sums = sums + often @ weight["low often"][channel]
         logits = self.activate(sums) @ weight["low logits"][channel] + weight["low logits high"][channel][high]
         logits = logits + often @ weight["low logits often"][channel]
         around = self.pieces.neighbours(drawn, which, channel)

@@ -14,7 +14,18 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..core.errors import DataError
-from .causal_network import HALF, LARGEST_PIXEL, MOST_PIXELS, CausalNetwork, Line, Plan, bit_weights, packed, unpacked
+from .causal_network import (
+    HALF,
+    LARGEST_PIXEL,
+    MOST_PIXELS,
+    NO_DISTANCE,
+    CausalNetwork,
+    Line,
+    Plan,
+    bit_weights,
+    packed,
+    unpacked,
+)
 from .causal_training import trained
 from .codec import Codec
 from .coder import Stack
@@ -317,10 +328,11 @@ class ImagesCodec(Codec):
         """`count` images as the network sees them."""
         plan, network = self.plan, self.network
         canvas = network.canvas(count)
-        often = np.zeros((count, plan.channels, HALF, HALF) if not plan.binary else (0,) * 4, np.int32)
+        often = np.zeros((count, plan.channels, HALF, HALF) if plan.counts else (0,) * 4, np.int32)
         images = np.arange(count)
         for row, column, channel, line in self._places(canvas, forwards=True):
-            first = network.first(line, column, channel)
+            predicted = network.predicted(canvas, row, column, channel)
+            first = network.first(line, column, channel, predicted)
             place = (column + plan.side) * plan.channels + channel
             if plan.binary:
                 bits = stack.pop(bit_weights(network.bit(network.second(first, channel), channel)))
@@ -331,11 +343,16 @@ class ImagesCodec(Codec):
                     which = np.flatnonzero(stack.pop(bit_weights(network.flag(first, channel))))
                 second = network.valued(first, line, column, channel, which)
                 high = stack.pop(softmax_weights(network.high(second, channel)))
-                around = network.neighbours(canvas, which, row, column, channel)
-                seen = often[which, channel, high]
+                around = seen = None
+                if plan.counts:
+                    around = network.neighbours(canvas, which, row, column, channel)
+                    seen = often[which, channel, high]
                 low = stack.pop(softmax_weights(network.low(second, channel, high, seen, around)))
-                often[which, channel, high, low] += 1
+                if plan.counts:
+                    often[which, channel, high, low] += 1
                 pixel = high * HALF + low
+                if predicted is not None:
+                    pixel = pixel - NO_DISTANCE + predicted.astype(np.int64) & 255
             canvas[which, plan.margin + row, place] = pixel
             line.rows[which, column + plan.side, plan.above, channel] = pixel
         return network.inside(canvas).astype(np.uint8)
@@ -345,21 +362,23 @@ class ImagesCodec(Codec):
         plan, network = self.plan, self.network
         canvas = network.canvas(len(drawn))
         network.inside(canvas)[...] = drawn
-        drawn = drawn.reshape(len(drawn), plan.height, plan.width, plan.channels)
-        often = self._counted(drawn) if not plan.binary else np.zeros((0,) * 4, np.int32)
+        symbols = network.symbols(canvas)
+        often = self._counted(symbols) if plan.counts else np.zeros((0,) * 4, np.int32)
         images = np.arange(len(drawn))
         for row, column, channel, line in self._places(canvas, forwards=False):
-            pixel = drawn[:, row, column, channel].astype(np.int64)
-            first = network.first(line, column, channel)
+            pixel = symbols[:, row, column, channel].astype(np.int64)
+            first = network.first(line, column, channel, network.predicted(canvas, row, column, channel))
             if plan.binary:
                 stack.push(pixel >> 7, bit_weights(network.bit(network.second(first, channel), channel)))
                 continue
             which = np.flatnonzero(pixel) if plan.background else images
             high, low = pixel[which] >> 4, pixel[which] & (HALF - 1)
             second = network.valued(first, line, column, channel, which)
-            around = network.neighbours(canvas, which, row, column, channel)
-            often[which, channel, high, low] -= 1
-            seen = often[which, channel, high]
+            around = seen = None
+            if plan.counts:
+                around = network.neighbours(canvas, which, row, column, channel)
+                often[which, channel, high, low] -= 1
+                seen = often[which, channel, high]
             stack.push(low, softmax_weights(network.low(second, channel, high, seen, around)))
             stack.push(high, softmax_weights(network.high(second, channel)))
             if plan.background:
@@ -394,10 +413,29 @@ def planned(drawn: np.ndarray, channels: int, binary: bool, background: bool) ->
     sizes["side"] = max(min(sizes["side"], width - 1), 1)
     if width * channels > _WIDEST_SUMMARY or height == 1:
         sizes["summary"] = sizes["spread"] = 0
+    relative = not binary and not background and _smooth(drawn.reshape(len(drawn), height, width, channels))
     if binary or not background:
         sizes["first"] += sizes["value"] // 3
         sizes["value"] = 0
-    return Plan(height, width, channels, binary=binary, background=background, **sizes)
+    if relative:
+        sizes["summary"] = sizes["spread"] = 0
+        sizes["above"], sizes["side"] = min(sizes["above"], 3), min(sizes["side"], 3)
+    return Plan(height, width, channels, binary=binary, background=background, relative=relative, **sizes)
+
+
+def _smooth(drawn: np.ndarray) -> bool:
+    """Whether differences from the left neighbour cost less than values do."""
+    drawn = drawn[:: max(drawn.size // 2**24, 1)]
+    if drawn.size < 2 or drawn.shape[2] < 2:
+        return False
+    return _entropy(np.diff(drawn, axis=2)) < 0.95 * _entropy(drawn)
+
+
+def _entropy(values: np.ndarray) -> float:
+    """Bits per value of uint8 values, each on its own."""
+    shares = np.bincount(values.reshape(-1), minlength=256) / values.size
+    shares = shares[shares > 0]
+    return float(-(shares @ np.log2(shares)))
 
 
 def _check_kind(images: np.ndarray) -> None:
