@@ -347,6 +347,25 @@ def test_weights_cost_about_their_entropy() -> None:
     assert 8 * len(data) < 1.1 * len(values) * -(shares @ np.log2(shares)) + 8 * len(weights) + 64
 
 
+def test_the_largest_weights_and_the_least_likely_pixels_can_be_coded() -> None:
+    plan = plan_for()
+    weights = drawn_weights(plan)
+    for weight in weights.values():
+        weight.flat[:] = 0
+        weight.flat[-1] = LARGEST_WEIGHT
+    np.testing.assert_equal(unpacked(plan, packed(plan, weights)), weights)
+    for name in ("high constant", "flag bit constant", "low logits high"):
+        weights[name][...] = -LARGEST_WEIGHT
+        weights[name][..., 0] = LARGEST_WEIGHT
+    weights["flag bit"][...] = 50 * (plan.flag > 0)
+    weights["flag constant"][...] = LARGEST_WEIGHT
+    codec = ImagesCodec(CausalNetwork(plan, weights), view_for(plan))
+    images = pictures("noise", (3, *codec.view.shape))
+    images[1] = 255
+    images[2] = 0
+    np.testing.assert_array_equal(codec.decode(codec.encode(images), 3), images)
+
+
 def test_damaged_chunks_and_parameters_are_refused_or_give_other_images() -> None:
     images = pictures("binary", (4, 7, 6))
     images[2, 3, 3] = 5  # a third value: an exception

@@ -257,26 +257,20 @@ _FALLS = np.unique(np.round(np.geomspace(1, 2816, 96)).astype(np.int64))
 @cache
 def _laplace(fall: int) -> np.ndarray:
     values = np.abs(np.arange(-LARGEST_WEIGHT, LARGEST_WEIGHT + 1)).astype(np.float32)
-    return softmax_weights(np.float32(-fall) * values)
+    return weights_of(np.float32(-fall) * values)
 
 
 def packed(plan: Plan, weights: dict[str, np.ndarray]) -> bytes:
     """Weights → bytes: of each array which fall fits it best, and what the weights cost then."""
     falls = []
     for name in plan.shapes:
-        counts = np.bincount(np.abs(weights[name].astype(np.int64)).ravel(), minlength=LARGEST_WEIGHT + 1)
-        costs = [counts @ -np.log2(_cost_weights(int(fall))) for fall in _FALLS]
-        falls.append(int(np.argmin(costs)))
+        counts = np.bincount(weights[name].ravel().astype(np.int64) + LARGEST_WEIGHT, minlength=2 * LARGEST_WEIGHT + 1)
+        tables = (_laplace(int(fall)).astype(np.float64) for fall in _FALLS)
+        falls.append(int(np.argmin([counts @ -np.log2(table / table.sum()) for table in tables])))
     stack = Stack()
     for name, fall in reversed(list(zip(plan.shapes, falls, strict=True))):
         stack.push(weights[name].ravel().astype(np.int64) + LARGEST_WEIGHT, _laplace(int(_FALLS[fall])))
     return bytes(falls) + stack.to_bytes()
-
-
-def _cost_weights(fall: int) -> np.ndarray:
-    """Shares of the values 0 … 127; the coder gives the least that it can to what has none."""
-    weights = np.maximum(_laplace(fall)[LARGEST_WEIGHT:].astype(np.float64), 2**-7)
-    return weights / _laplace(fall).astype(np.float64).sum()
 
 
 def unpacked(plan: Plan, data: bytes) -> dict[str, np.ndarray]:
@@ -305,12 +299,18 @@ def logits(sums: np.ndarray) -> np.ndarray:
     return np.floor(sums, out=sums)
 
 
+def weights_of(logits: np.ndarray) -> np.ndarray:
+    """Weights (..., alphabet) of logits (..., alphabet). None is 0: the coder may round the last symbol's away then."""
+    weights = softmax_weights(logits)
+    return np.maximum(weights, 1, out=weights)
+
+
 @cache
 def _bit_weights() -> np.ndarray:
     """The weights of 0 and 1 for all logits of 1 from −(the least that tells) to that."""
     least = len(exponentials()) - 1
     logit = np.arange(-least, least + 1, dtype=np.float32)
-    return softmax_weights(np.stack([np.zeros_like(logit), logit], -1))
+    return weights_of(np.stack([np.zeros_like(logit), logit], -1))
 
 
 def bit_weights(logit: np.ndarray) -> np.ndarray:

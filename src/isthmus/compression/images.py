@@ -25,11 +25,11 @@ from .causal_network import (
     bit_weights,
     packed,
     unpacked,
+    weights_of,
 )
 from .causal_training import trained
 from .codec import Codec
 from .coder import Stack
-from .exact import softmax_weights
 
 # A block has at most this many images, and its arrays at most so many numbers.
 _BLOCK_NUMBERS = 2**23
@@ -342,12 +342,12 @@ class ImagesCodec(Codec):
                 if plan.background:
                     which = np.flatnonzero(stack.pop(bit_weights(network.flag(first, channel))))
                 second = network.valued(first, line, column, channel, which)
-                high = stack.pop(softmax_weights(network.high(second, channel)))
+                high = stack.pop(weights_of(network.high(second, channel)))
                 around = seen = None
                 if plan.counts:
                     around = network.neighbours(canvas, which, row, column, channel)
                     seen = often[which, channel, high]
-                low = stack.pop(softmax_weights(network.low(second, channel, high, seen, around)))
+                low = stack.pop(weights_of(network.low(second, channel, high, seen, around)))
                 if plan.counts:
                     often[which, channel, high, low] += 1
                 pixel = high * HALF + low
@@ -379,8 +379,8 @@ class ImagesCodec(Codec):
                 around = network.neighbours(canvas, which, row, column, channel)
                 often[which, channel, high, low] -= 1
                 seen = often[which, channel, high]
-            stack.push(low, softmax_weights(network.low(second, channel, high, seen, around)))
-            stack.push(high, softmax_weights(network.high(second, channel)))
+            stack.push(low, weights_of(network.low(second, channel, high, seen, around)))
+            stack.push(high, weights_of(network.high(second, channel)))
             if plan.background:
                 stack.push((pixel != 0).astype(np.int64), bit_weights(network.flag(first, channel)))
 
