@@ -72,6 +72,15 @@ def test_round_trip_by_a_restored_codec(kind: str, shape: tuple[int, ...]) -> No
     assert codec.joined([]).shape == (0, *shape[1:])
 
 
+def test_images_may_lie_in_memory_in_any_order() -> None:
+    images = pictures("binary", (6, 7, 6))
+    images[2, 3, 3] = 5
+    codec = ImagesCodec.fit(pictures("binary", (6, 7, 6)), steps=2)
+    for laid in (np.asfortranarray(images), images[::-1], images.transpose(0, 2, 1).copy().transpose(0, 2, 1)):
+        np.testing.assert_array_equal(codec.decode(codec.encode(laid), 6), laid)
+        assert codec.canonical(laid) == np.ascontiguousarray(laid).tobytes()
+
+
 @cache
 def reusable(kind: str) -> ImagesCodec:
     return ImagesCodec.fit(pictures(kind, (6, 7, 6)), steps=5)

@@ -31,7 +31,8 @@ from .causal_training import trained
 from .codec import Codec
 from .coder import Stack
 
-# A block has at most this many images, and its arrays at most so many numbers.
+# A block has at most this many images, and its arrays at most so many numbers. Chunks are written by blocks: with
+# others, what was written can no longer be read.
 _BLOCK_NUMBERS = 2**23
 _BLOCK_IMAGES = 1024
 
@@ -191,7 +192,7 @@ class View:
             images = np.pad(images, ((0, 0), (0, beyond[0]), (0, beyond[1]), (0, 0)), "edge")
         images = images.reshape(len(images), self.rows, height, self.columns, width * self.channels)
         images = images.transpose(0, 1, 3, 2, 4).reshape(len(images) * self.tiles, height, width * self.channels)
-        return self.seen()[images]
+        return np.ascontiguousarray(self.seen()[images])
 
     def undrawn(self, drawn: np.ndarray) -> np.ndarray:
         """The images of what `drawn` gave."""
