@@ -1,0 +1,105 @@
+"""Whole numbers coded under a smooth distribution: an interval first, then the place within it.
+
+Around each number's expected place lie some intervals, narrow in the middle and wide in the tails. The interval costs
+its own mass; within it all whole numbers cost alike. Where the distribution is narrow, an interval holds one number
+and the mass is that of its cell; so discretised logistics of few levels and densities on a fine grid are one case.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+
+from . import curves
+from .coder import Stack
+
+# Whole numbers up to this are coded; differences of two are exact in float64.
+FARTHEST = 2.0**51
+# Masses become weights in these units; one more for every interval that is not empty.
+_UNITS = 65_000.0
+# The interval edges' spread: the k-th is at STEP · sinh(BEND k)/BEND scales.
+_STEP, _BEND = 0.18, 0.15
+
+Map = Callable[[np.ndarray], np.ndarray]
+
+
+@cache
+def edges(count: int) -> np.ndarray:
+    """Where the inner edges of `count` intervals lie, in scales from the middle, shape (count − 1,)."""
+    fineness = 64 / count
+    return _STEP / _BEND * curves.sinh(_BEND * fineness * np.arange(1 - count // 2, count // 2))
+
+
+@dataclass
+class Intervals:
+    """The intervals of n numbers: interval i of number r holds the whole numbers from edge[r, i] to before
+    edge[r, i + 1] and has the weight weight[r, i]. With one row, all numbers share it."""
+
+    edge: np.ndarray  # float64 (n, intervals + 1), whole numbers, never falling
+    weight: np.ndarray  # float32 (n, intervals)
+
+    def push(self, stack: Stack, values: np.ndarray) -> None:
+        """Whole numbers (n,), float64, from the first edge to before the last."""
+        chosen = (self.edge[:, 1:-1] <= values[:, None]).sum(axis=1)
+        start, size = self._chosen(chosen)
+        stack.push_equal((values - start).astype(np.int64), size)
+        stack.push(chosen, self.weight if len(self.weight) == len(values) and len(values) != 1 else self._given())
+
+    def pop(self, stack: Stack, count: int | None = None) -> np.ndarray:
+        """The values, float64; `count` of them where all share their intervals."""
+        if len(self.weight) == 1:
+            chosen = stack.pop(self.weight[0], 1 if count is None else count)
+        else:
+            chosen = stack.pop(self.weight)
+        start, size = self._chosen(chosen)
+        # A damaged stream may give more than there are.
+        return start + np.minimum(stack.pop_equal(size), size - 1)
+
+    def _given(self) -> np.ndarray:
+        return self.weight[0] if len(self.weight) == 1 else self.weight
+
+    def _chosen(self, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        row = np.zeros(len(chosen), np.intp) if len(self.edge) == 1 else np.arange(len(chosen))
+        start, stop = self.edge[row, chosen], self.edge[row, chosen + 1]
+        return start, np.maximum(stop - start, 1.0).astype(np.int64)
+
+
+def intervals(
+    location: np.ndarray,
+    scale: np.ndarray,
+    share: np.ndarray | None,
+    curve: Callable[[np.ndarray], np.ndarray],
+    to_wholes: Map,
+    from_wholes: Map,
+    low: np.ndarray | float,
+    high: np.ndarray | float,
+    count: int = 64,
+) -> Intervals:
+    """Intervals of numbers whose mapped values have the distribution function Σ share · curve((y − location) / scale).
+
+    `location`, `scale` and `share` are (n, components), `share` adding up to 1 (None for one component). `to_wholes`
+    and `from_wholes` turn mapped values (n, …) into places among the whole numbers and back, both rising. `low` and
+    `high`, (n,) or one for all, are the first and the last whole number there are; they take the tails.
+    """
+    rows, components = location.shape
+    low, high = (np.broadcast_to(np.asarray(end, np.float64), (rows,))[:, None] for end in (low, high))
+    inner = (location[:, :, None] + scale[:, :, None] * edges(max(4, count // components))).reshape(rows, -1)
+    inner = np.ceil(np.clip(to_wholes(inner), low, high + 1.0))
+    if components > 1:
+        inner.sort(axis=1)
+    np.maximum.accumulate(inner, axis=1, out=inner)
+    middle = from_wholes(inner - 0.5)
+    if components == 1:
+        below = curve((middle - location) / scale)
+    else:
+        assert share is not None
+        below = np.zeros_like(middle)
+        for component in range(components):  # added in this order, on every machine
+            u = (middle - location[:, component, None]) / scale[:, component, None]
+            below = below + share[:, component, None] * curve(u)
+    edge = np.concatenate([low, inner, high + 1.0], axis=1)
+    ends = np.zeros((rows, 1)), np.ones((rows, 1))
+    mass = np.diff(np.concatenate([ends[0], np.where(inner <= low, 0.0, np.where(inner > high, 1.0, below)), ends[1]], axis=1))
+    weight = np.where(np.diff(edge) > 0, np.floor(np.clip(mass, 0.0, 1.0) * _UNITS) + 1.0, 0.0)
+    return Intervals(edge, weight.astype(np.float32))
