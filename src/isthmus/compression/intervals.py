@@ -44,7 +44,7 @@ class Intervals:
         chosen = (self.edge[:, 1:-1] <= values[:, None]).sum(axis=1)
         start, size = self._chosen(chosen)
         stack.push_equal((values - start).astype(np.int64), size)
-        stack.push(chosen, self.weight if len(self.weight) == len(values) and len(values) != 1 else self._given())
+        stack.push(chosen, self.weight[0] if len(self.weight) == 1 else self.weight)
 
     def pop(self, stack: Stack, count: int | None = None) -> np.ndarray:
         """The values, float64; `count` of them where all share their intervals."""
@@ -55,9 +55,6 @@ class Intervals:
         start, size = self._chosen(chosen)
         # A damaged stream may give more than there are.
         return start + np.minimum(stack.pop_equal(size), size - 1)
-
-    def _given(self) -> np.ndarray:
-        return self.weight[0] if len(self.weight) == 1 else self.weight
 
     def _chosen(self, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         row = np.zeros(len(chosen), np.intp) if len(self.edge) == 1 else np.arange(len(chosen))
@@ -83,12 +80,16 @@ def intervals(
     `high`, (n,) or one for all, are the first and the last whole number there are; they take the tails.
     """
     rows, components = location.shape
+    few = np.ndim(low) == np.ndim(high) == 0 and high - low < count
     low, high = (np.broadcast_to(np.asarray(end, np.float64), (rows,))[:, None] for end in (low, high))
-    inner = (location[:, :, None] + scale[:, :, None] * edges(max(4, count // components))).reshape(rows, -1)
-    inner = np.ceil(np.clip(to_wholes(inner), low, high + 1.0))
-    if components > 1:
-        inner.sort(axis=1)
-    np.maximum.accumulate(inner, axis=1, out=inner)
+    if few:  # an interval for each number
+        inner = np.broadcast_to(np.arange(low[0, 0] + 1.0, high[0, 0] + 1.0), (rows, int(high[0, 0] - low[0, 0])))
+    else:
+        inner = (location[:, :, None] + scale[:, :, None] * edges(max(4, count // components))).reshape(rows, -1)
+        inner = np.ceil(np.fmax(np.fmin(to_wholes(inner), high + 1.0), low))
+        if components > 1:
+            inner.sort(axis=1)
+        np.maximum.accumulate(inner, axis=1, out=inner)
     middle = from_wholes(inner - 0.5)
     if components == 1:
         below = curve((middle - location) / scale)
@@ -99,7 +100,7 @@ def intervals(
             u = (middle - location[:, component, None]) / scale[:, component, None]
             below = below + share[:, component, None] * curve(u)
     edge = np.concatenate([low, inner, high + 1.0], axis=1)
-    ends = np.zeros((rows, 1)), np.ones((rows, 1))
-    mass = np.diff(np.concatenate([ends[0], np.where(inner <= low, 0.0, np.where(inner > high, 1.0, below)), ends[1]], axis=1))
-    weight = np.where(np.diff(edge) > 0, np.floor(np.clip(mass, 0.0, 1.0) * _UNITS) + 1.0, 0.0)
+    below = np.where(inner <= low, 0.0, np.where(inner > high, 1.0, below))
+    mass = np.diff(below, axis=1, prepend=0.0, append=1.0)
+    weight = np.where(np.diff(edge) > 0, np.floor(np.fmin(np.fmax(mass, 0.0), 1.0) * _UNITS) + 1.0, 0.0)
     return Intervals(edge, weight.astype(np.float32))
