@@ -230,6 +230,7 @@ def posterior_intervals(
         lambda places: np.ldexp(places, -own),
         -np.tile(ends, rows),
         np.tile(ends, rows),
+        filled=True,
     )
 
 

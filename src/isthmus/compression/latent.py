@@ -28,6 +28,7 @@ from . import observations
 from .codec import Codec, Rows
 from .codes import CodePrior, LevelPrior, MixturePrior, NormalPrior, posterior_intervals
 from .coder import MOST_SYMBOLS, Stack
+from .intervals import INTERVALS
 from .exact_network import MOST_WEIGHTS, ONE, Network, packed, quantised, unpacked
 from .observations import Observations
 
@@ -38,6 +39,7 @@ MOST_ROWS = 2**24
 CALIBRATION_ROWS = 512
 # Of more rows than this, a sample tells whether plain coding would be shorter.
 COMPARED_ROWS = 256
+MUCH_SHORTER = 0.98
 # A posterior's deviation is at least this many steps of the grid.
 STEPS_PER_DEVIATION = 4
 LEAST_BITS, MOST_BITS = -20, 12
@@ -78,6 +80,8 @@ class LatentCodec(Codec):
         self._drawn, self._plain = (np.array(plan[name], np.int32) for name in ("drawn", "plain"))
         if posterior not in ("gaussian", "point", "levels") or (posterior == "levels") != isinstance(prior, LevelPrior):
             raise ValueError(f"unknown kind of codes {posterior!r}")
+        if posterior != "levels" and np.any(prior.ends(self._drawn) < INTERVALS / 2):
+            raise ValueError("a grid of codes is too coarse to draw from")
         if (
             encoder.inputs != rows.feature_count
             or encoder.outputs != units * (2 if posterior == "gaussian" else 1)
@@ -226,11 +230,12 @@ class LatentCodec(Codec):
         if self._posterior == "levels":
             return _PLAIN, self._plain_stack(symbols)
         drawn = self._drawn_stack(symbols)
-        few = symbols if len(symbols) <= COMPARED_ROWS else symbols[:: len(symbols) // COMPARED_ROWS]
-        plain = self._plain_stack(few)
-        if plain.bits * (len(symbols) / len(few)) >= drawn.bits:
-            return _BITS_BACK, drawn
-        return _PLAIN, plain if len(few) == len(symbols) else self._plain_stack(symbols)
+        if len(symbols) > COMPARED_ROWS:
+            few = symbols[:: len(symbols) // COMPARED_ROWS]
+            if self._plain_stack(few).bits / len(few) > MUCH_SHORTER * drawn.bits / len(symbols):
+                return _BITS_BACK, drawn
+        plain = self._plain_stack(symbols)
+        return (_PLAIN, plain) if plain.bits < drawn.bits else (_BITS_BACK, drawn)
 
     def _plain_stack(self, symbols: np.ndarray) -> Stack:
         stack = Stack()
@@ -351,7 +356,7 @@ def _plan(mean: np.ndarray, deviation: np.ndarray | None, offset: int) -> dict[s
         drawn = np.minimum(-width + 2, MOST_BITS)
     else:
         narrow = np.quantile(deviation, 0.05, axis=0)
-        drawn = np.clip(np.ceil(np.log2(STEPS_PER_DEVIATION / narrow)), 1, MOST_BITS)
+        drawn = np.clip(np.ceil(np.log2(STEPS_PER_DEVIATION / narrow)), 2, MOST_BITS)
         plain = np.clip(np.rint(-np.log2(np.median(deviation, axis=0))) + offset - 2, -3, MOST_BITS)
         width = np.zeros(len(drawn))
     return {

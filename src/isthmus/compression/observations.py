@@ -212,7 +212,6 @@ class TableObservations(Observations):
             [columns[i] if isinstance(columns[i], Quantity) else plain_scale(0.0, 1.0) for i in self._sized],
             [1.0] * len(self._sized),
         )
-        self._feature_units = [self._unit(i) for i in self._sized]
         low, high = (
             np.array(
                 [
@@ -238,9 +237,6 @@ class TableObservations(Observations):
                 values[place] = np.ldexp(values[place], column.exponent) + origin
         return values
 
-    def _unit(self, i: int) -> float:
-        return 1.0
-
     def settings(self) -> dict[str, Any]:
         return self._settings
 
@@ -252,9 +248,10 @@ class TableObservations(Observations):
             for place, i in enumerate(self._numbers):
                 grid, (low, high) = self._grids[place], self._number_ends[place]
                 values = grid.nearest(columns[i].values_of(x[:, i]))
-                wholes = grid.wholes(np.nan_to_num(values))[0]
+                wholes = grid.wholes(values)[0]
                 middle = np.clip(0.0, low, high) / grid.unit
-                x[:, i] = np.where((wholes >= low) & (wholes <= high) | np.isnan(values), values, middle)
+                inside = (wholes >= low) & (wholes <= high)
+                x[:, i] = np.where(np.isnan(x[:, i]), np.nan, np.where(inside, values, middle))
             for place, i in enumerate(self._wholes):
                 counts = np.rint(np.ldexp(x[:, i], columns[i].exponent))
                 x[:, i] = np.clip(counts, *self._whole_ends[place])
