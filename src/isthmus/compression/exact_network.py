@@ -18,7 +18,7 @@ from torch import nn
 from ..core.errors import DataError
 from ..parts.networks import ConvolutionalDecoder, Residual
 from . import curves
-from .coder import Stack
+from .coder import MOST_SYMBOLS, Stack
 
 FRACTION_BITS = 12
 ONE = 2.0**FRACTION_BITS
@@ -368,6 +368,8 @@ class _Maker:
     def _weights(self, module: Any, x: torch.Tensor) -> int:
         """Keeps the layer's numbers; gives the bits after the point of its weights."""
         y = _applied(module, x)
+        if not y.isfinite().all():
+            raise DataError("this network cannot code rows: its outputs are not finite; train it anew")
         # Rounded to 2^−bits, each weight is off by 2^−bits/√12 (one deviation), a sum of products by that times ‖x‖.
         taps = math.prod(getattr(module, "kernel_size", (1,)))
         length = float(x.square().mean()) * (x[0].numel() if x.dim() == 2 else x.shape[1] * taps)
@@ -410,11 +412,13 @@ def packed(arrays: list[np.ndarray]) -> bytes:
         values = array.ravel().astype(np.int64)
         low = int(values.min(initial=0))
         span = int(values.max(initial=0)) - low
-        most = min(256, max(2, len(values) // 16))
-        shift = max(0, (span + 1 - 1).bit_length() - (most.bit_length() - 1))
+        most = min(MOST_SYMBOLS, max(2, len(values) // 16))
+        shift = max(0, span.bit_length() - (most.bit_length() - 1))
         digits = (values - low) >> shift
         counts = np.bincount(digits, minlength=(span >> shift) + 1)
         weights = np.where(counts > 0, np.maximum(counts * 65_000 // max(1, counts.max()), 1), 0).astype("<u2")
+        if not len(values):
+            weights[:] = 1
         stack.push_equal((values - low) & ((1 << shift) - 1), np.full(len(values), 1 << shift))
         stack.push(digits, weights.astype(np.float32))
         head = struct.pack("<qBH", low, shift, len(weights)) + weights.tobytes() + head
@@ -443,7 +447,7 @@ def unpacked(data: bytes, shapes: list[tuple[int, ...]]) -> list[np.ndarray]:
         low, shift, alphabet = struct.unpack("<qBH", head[:11])
         weights = np.frombuffer(head[11 : 11 + 2 * alphabet], "<u2").astype(np.float32)
         head = head[11 + 2 * alphabet :]
-        if not 1 <= alphabet <= 256 or len(weights) != alphabet or shift > 52 or abs(low) > 2**52 or not weights.sum():
+        if not 1 <= alphabet <= MOST_SYMBOLS or len(weights) != alphabet or shift > 52 or abs(low) > 2**52 or not weights.sum():
             raise ValueError("frequencies that are none")
         count = math.prod(shape)
         digits = stack.pop(weights, count)

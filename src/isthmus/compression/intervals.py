@@ -103,7 +103,8 @@ def intervals(
     else:
         around = edges(max(4, count // components))
         inner = (location[:, :, None] + scale[:, :, None] * around).reshape(rows, components * len(around))
-        inner = np.ceil(np.fmax(np.fmin(to_wholes(inner), high + 1.0), low))
+        # The first number and the last, which take the tails, have intervals of their own wherever the middle lies.
+        inner = np.ceil(np.fmax(np.fmin(to_wholes(inner), high), low + 1.0))
         if components > 1:
             inner.sort(axis=1)
         np.maximum.accumulate(inner, axis=1, out=inner)

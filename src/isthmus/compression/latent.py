@@ -2,9 +2,9 @@
 
 Bits-back coding (Townsend et al., 2019, https://arxiv.org/abs/1901.04866) draws each row's code from q(z|x) by popping
 bits that are on the stack already; the decoder pushes them back. A row so costs −log₂ p(x|z) p(z) + log₂ q(z|x) bits,
-on average the negative evidence lower bound. Rows come in batches of 1, 2, 4, …: the first pops from an empty stack,
-and each leaves enough for the next. Few rows take their codes' nearest grid points instead ("plain"), which costs
-nothing at the start.
+on average the negative evidence lower bound. Rows come in batches that grow: the first row pops from an empty stack,
+and each batch finds on the stack what it needs. Few rows take their codes' nearest grid points instead ("plain"), which
+costs nothing at the start.
 """
 
 import json
@@ -63,12 +63,13 @@ class LatentCodec(Codec):
         decoder: Network,
         prior: CodePrior,
         posterior: str,
-        plan: dict[str, list[int]],
+        plan: dict[str, Any],
     ):
         """`posterior` is "gaussian" (the encoder gives means and log scales), "point" (codes) or "levels".
 
         `plan` has, for each unit, the grid's bits of drawn codes ("drawn") and of plain ones ("plain"), and for points
-        the log₂ of the deviation that is drawn around them ("width").
+        the log₂ of the deviation that is drawn around them ("width"); and, in sixteenths, how many rows may follow each
+        row that is on the stack ("growth").
         """
         self._rows, self._encoder, self._decoder, self._prior = rows, encoder, decoder, prior
         self._posterior, self._plan = posterior, plan
@@ -77,6 +78,9 @@ class LatentCodec(Codec):
             values = plan[name]
             if len(values) != units or any(type(value) is not int or abs(value) > 64 for value in values):
                 raise ValueError("a precision of codes is missing")
+        self._growth = plan["growth"]
+        if type(self._growth) is not int or not 1 <= self._growth <= 16:
+            raise ValueError("a growth of batches that is none")
         self._drawn, self._plain = (np.array(plan[name], np.int32) for name in ("drawn", "plain"))
         if posterior not in ("gaussian", "point", "levels") or (posterior == "levels") != isinstance(prior, LevelPrior):
             raise ValueError(f"unknown kind of codes {posterior!r}")
@@ -120,8 +124,8 @@ class LatentCodec(Codec):
         draws = 0.0 if deviation is None else deviation * np.random.default_rng(0).standard_normal(mean.shape)
         exact = quantised(decoder.network, np.clip(np.rint((mean + draws) * ONE), -(2.0**26), 2.0**26))
 
-        def made(offset: int) -> LatentCodec:
-            plan = _plan(mean, deviation, offset)
+        def made(offset: int, growth: int = 16) -> LatentCodec:
+            plan = {**_plan(mean, deviation, offset), "growth": growth}
             return cls(rows, encoder, exact, prior, posterior, plan)
 
         if posterior == "levels":
@@ -129,7 +133,8 @@ class LatentCodec(Codec):
         # The precisions of drawn and plain codes depend on the offset where codes are points, else only the plain ones.
         few = symbols[:: -(-len(symbols) // 128)]
         costs = [(len(made(offset)._plain_stack(few).to_bytes()), offset) for offset in OFFSETS]
-        return made(min(costs)[1])
+        offset = min(costs)[1]
+        return made(offset, made(offset)._found_growth(few))
 
     def settings(self) -> dict[str, Any]:
         domain = self._rows.domain
@@ -195,7 +200,7 @@ class LatentCodec(Codec):
             raise ValueError("a chunk that is none")
         stack = Stack.from_bytes(rest)
         pop = self._pop_drawn if mode == _BITS_BACK and self._posterior != "levels" else self._pop_plain
-        parts = [pop(stack, size) for size in reversed(_batches(count))]
+        parts = [pop(stack, size) for size in reversed(self._batches(count))]
         if not stack.empty:
             raise ValueError("a chunk holds more than its rows")
         if not parts:
@@ -239,7 +244,7 @@ class LatentCodec(Codec):
 
     def _plain_stack(self, symbols: np.ndarray) -> Stack:
         stack = Stack()
-        for part in _parted(symbols):
+        for part in self._parted(symbols):
             mean = self._encoder(self._rows.features(part))[:, : self._prior.units] / ONE
             k = self._prior.nearest(mean, self._plain)
             self._push_rows(stack, part, k, self._plain)
@@ -252,7 +257,7 @@ class LatentCodec(Codec):
 
     def _drawn_stack(self, symbols: np.ndarray) -> Stack:
         stack = Stack()
-        for part in _parted(symbols):
+        for part in self._parted(symbols):
             k = self._drawn_codes(part).pop(stack, part.shape[0] * self._prior.units).reshape(len(part), -1)
             self._push_rows(stack, part, k, self._drawn)
             self._prior.push(stack, k, self._drawn)
@@ -263,6 +268,29 @@ class LatentCodec(Codec):
         symbols = self._pop_rows(stack, k, self._drawn)
         self._drawn_codes(symbols).push(stack, k.ravel())
         return symbols
+
+    def _found_growth(self, symbols: np.ndarray) -> int:
+        """How many sixteenths of a row can be drawn with the bits that a row adds to the stack."""
+        stack = Stack(np.random.default_rng(0).integers(1, 2**32, 4 * symbols.size + 64 * len(symbols), dtype=np.uint32))
+        full = stack.bits
+        k = self._drawn_codes(symbols).pop(stack, len(symbols) * self._prior.units).reshape(len(symbols), -1)
+        drawn = full - stack.bits
+        self._push_rows(stack, symbols, k, self._drawn)
+        self._prior.push(stack, k, self._drawn)
+        # Nine tenths, since some rows take more than others.
+        return int(np.clip(0.9 * 16 * (stack.bits - full) / max(drawn, 1), 1, 16))
+
+    def _batches(self, count: int) -> list[int]:
+        """The rows of each batch: one, then as many as those before have left bits for, up to the largest batch."""
+        sizes: list[int] = []
+        done = 0
+        while done < count:
+            sizes.append(min(max(1, done * self._growth // 16), LARGEST_BATCH, count - done))
+            done += sizes[-1]
+        return sizes
+
+    def _parted(self, symbols: np.ndarray) -> list[np.ndarray]:
+        return np.split(symbols, np.cumsum(self._batches(len(symbols)))[:-1])
 
     def _drawn_codes(self, symbols: np.ndarray) -> Any:
         """q(z|x) for some rows."""
@@ -279,21 +307,6 @@ class LatentCodec(Codec):
 
     def _pop_rows(self, stack: Stack, k: np.ndarray, bits: np.ndarray) -> np.ndarray:
         return self._rows.pop(stack, self._decoder(self._prior.codes(k, bits)))
-
-
-def _batches(count: int) -> list[int]:
-    """1, 2, 4, … rows, up to the largest batch, then batches of that size."""
-    sizes: list[int] = []
-    size = 1
-    while count > 0:
-        sizes.append(min(size, count))
-        count -= sizes[-1]
-        size = min(2 * size, LARGEST_BATCH)
-    return sizes
-
-
-def _parted(symbols: np.ndarray) -> list[np.ndarray]:
-    return np.split(symbols, np.cumsum(_batches(len(symbols)))[:-1])
 
 
 def _read_patch(data: bytes) -> dict[str, Any]:

@@ -12,9 +12,10 @@ from . import curves
 from .intervals import FARTHEST
 
 MOST_DECIMALS = 9
-# A grid of decimals is taken where at least this share of the values are such decimals.
-DECIMAL_SHARE = 0.999
-# A float that is no short decimal lies on a grid of about 2⁻²⁰ of the spread; its last bits follow, equally likely.
+LARGEST_DIVISOR = 10**MOST_DECIMALS
+# A grid of quotients is taken where at least this share of the values are such quotients.
+QUOTIENT_SHARE = 0.999
+# A float that is no such quotient lies on a grid of about 2⁻²⁰ of the spread; its last bits follow, equally likely.
 FINENESS = 20
 MANTISSA_BITS = {"float64": 52, "float32": 23, "float16": 10}
 
@@ -23,43 +24,46 @@ MANTISSA_BITS = {"float64": 52, "float32": 23, "float16": 10}
 class Grid:
     """Floats of a type ↔ whole numbers, and what is left below them.
 
-    Decimals: value = whole / 10^decimals, nothing is left. Others: |value| · 2^power has the whole part |whole|, and the
-    rest are the last bits of the float; 0 is the only value below 2^−power.
+    Quotients, such as short decimals: value = whole / divisor, nothing is left. Others: |value| · 2^power has the whole
+    part |whole|, and the rest are the last bits of the float; 0 is the only value below 2^−power.
     """
 
     type: str  # "float64", "float32" or "float16"
-    decimals: int | None
+    divisor: int | None
     power: int = 0
 
     @classmethod
     def of(cls, values: np.ndarray, type_: str, spread: float) -> "Grid":
         """The grid for values (n,) like these, whose standard deviation is about `spread`."""
-        for decimals in range(MOST_DECIMALS + 1):
-            grid = cls(type_, decimals)
-            if len(values) and np.mean(same(grid.nearest(values), values)) >= DECIMAL_SHARE:
+        distinct = np.unique(values)
+        gap = float(np.diff(distinct).min()) if len(distinct) > 1 else 1.0
+        # The smallest gap of k/255 is 1/255; it may be that of a multiple.
+        own = [round(times / gap) for times in (1, 2, 3)] if gap > 2.0 / LARGEST_DIVISOR else []
+        for divisor in [*(10**decimals for decimals in range(4)), *own, *(10**decimals for decimals in range(4, 10))]:
+            grid = cls(type_, max(1, divisor))
+            if len(values) and np.mean(same(grid.nearest(values), values)) >= QUOTIENT_SHARE:
                 return grid
         return cls(type_, None, int(np.clip(FINENESS - np.frexp(spread or 1.0)[1], -1000, 1000)))
 
     @classmethod
     def restored(cls, stored: dict[str, Any]) -> "Grid":
-        type_, decimals, power = stored["type"], stored["decimals"], stored["power"]
-        if type_ not in MANTISSA_BITS or not (decimals is None or decimals in range(MOST_DECIMALS + 1)):
+        type_, divisor, power = stored["type"], stored["divisor"], stored["power"]
+        whole = type(power) is int and (divisor is None or type(divisor) is int)
+        if type_ not in MANTISSA_BITS or not whole or abs(power) > 1000 or not 1 <= (divisor or 1) <= LARGEST_DIVISOR:
             raise ValueError("a grid of numbers that is none")
-        if type(power) is not int or abs(power) > 1000:
-            raise ValueError("a grid of numbers that is none")
-        return cls(type_, decimals, power)
+        return cls(type_, divisor, power)
 
     def settings(self) -> dict[str, Any]:
-        return {"type": self.type, "decimals": self.decimals, "power": self.power}
+        return {"type": self.type, "divisor": self.divisor, "power": self.power}
 
     @property
     def unit(self) -> float:
         """How many whole numbers there are in 1."""
-        return 10.0**self.decimals if self.decimals is not None else float(np.ldexp(1.0, self.power))
+        return float(self.divisor) if self.divisor is not None else float(np.ldexp(1.0, self.power))
 
     def wholes(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Whole numbers of values on the grid, what is left, and how many such rests there are."""
-        if self.decimals is not None:
+        if self.divisor is not None:
             return np.rint(values * self.unit), np.zeros(len(values)), np.ones(len(values))
         grown = np.ldexp(np.abs(values), self.power)
         whole = np.floor(grown)
@@ -68,10 +72,10 @@ class Grid:
 
     def sizes(self, wholes: np.ndarray) -> np.ndarray:
         """How many rests each whole number has."""
-        return np.ones(len(wholes)) if self.decimals is not None else np.ldexp(1.0, self._rest_bits(np.abs(wholes)))
+        return np.ones(len(wholes)) if self.divisor is not None else np.ldexp(1.0, self._rest_bits(np.abs(wholes)))
 
     def values(self, wholes: np.ndarray, rests: np.ndarray) -> np.ndarray:
-        if self.decimals is not None:
+        if self.divisor is not None:
             return self._typed((wholes + 0.0) / self.unit)
         whole = np.abs(wholes)
         return np.copysign(np.ldexp(whole + np.ldexp(rests, -self._rest_bits(whole)), -self.power), wholes) + 0.0
