@@ -35,7 +35,7 @@ def made(kind: str, activation: str, rows: int = 64) -> tuple[nn.Module, Network
     build, inputs = NETWORKS[kind]
     module = built(lambda: build(activation), Randomness(0, kind))
     x = to_whole(np.random.default_rng(1).normal(size=(rows, inputs)))
-    return module, quantised(module, x), x
+    return module, quantised(module, x, noise=0.005), x
 
 
 # Curves.

@@ -2,7 +2,7 @@
 
 A unit's code is k · 2^−bits for a whole number k; `bits` differs from unit to unit. Under a standard normal prior units
 are independent. Under a mixture of Gaussians the component is coded first, then each unit given those before it. Levels
-(finite scalar quantisation) have a table for each component.
+(finite scalar quantisation) are coded one unit after another, each of which tells more of the component.
 """
 
 from abc import ABC, abstractmethod
@@ -20,6 +20,8 @@ FARTHEST_NORMAL = 12.0
 PRIOR_INTERVALS = 256
 # A mixture's numbers are kept in whole numbers of this, in units of each code's spread.
 MIXTURE_UNIT = 4096.0
+# Odds of components and weights of levels are whole numbers up to these.
+_ODDS, _MIXED = 2.0**20, 60_000.0
 # How far in spreads its codes may lie from 0.
 MOST_SPREADS = 64.0
 
@@ -188,8 +190,9 @@ class LevelPrior(CodePrior):
     @classmethod
     def fitted(cls, weights: np.ndarray, tables: np.ndarray) -> "LevelPrior":
         """From a mixture's weights (components,) and tables (components, units, levels)."""
-        whole = [np.rint(np.maximum(values / values.max(axis=-1, keepdims=True) * 65_000, 1)) for values in (weights, tables)]
-        return cls(whole)
+        # Shares of 1 each, so that a component with few likely levels counts for no more than another.
+        weights = weights / weights.max() * 65_000
+        return cls([np.rint(np.maximum(weights, 1)), np.rint(np.maximum(tables * 65_000, 1))])
 
     def arrays(self) -> list[np.ndarray]:
         return [self._weights, self._tables]
@@ -201,18 +204,34 @@ class LevelPrior(CodePrior):
         return np.clip(np.rint((codes + 1.0) * ((self._levels - 1) / 2.0)), 0.0, self._levels - 1.0)
 
     def push(self, stack: Stack, k: np.ndarray, bits: np.ndarray) -> None:
-        levels, places = k.astype(np.int64), np.arange(self.units)
-        costs = np.stack(
-            [-np.log(table[places, levels]).sum(1) + np.log(table.sum(-1)).sum() for table in self._tables], axis=1
-        )
-        component = (costs - np.log(self._weights)).argmin(axis=1)
-        stack.push(levels.ravel(), self._tables[component].reshape(-1, self._levels).astype(np.float32))
-        stack.push(component, self._weights.astype(np.float32))
+        levels, odds = k.astype(np.int64), self._even(len(k))
+        weights = []
+        for unit in range(self.units):
+            weights.append(self._mixed(odds, unit))
+            odds = self._told(odds, levels[:, unit], unit)
+        for unit in range(self.units - 1, -1, -1):
+            stack.push(levels[:, unit], weights[unit])
 
     def pop(self, stack: Stack, rows: int, bits: np.ndarray) -> np.ndarray:
-        component = stack.pop(self._weights.astype(np.float32), rows)
-        weights = self._tables[component].reshape(-1, self._levels).astype(np.float32)
-        return stack.pop(weights).reshape(rows, self.units).astype(np.float64)
+        odds, levels = self._even(rows), np.zeros((rows, self.units), np.int64)
+        for unit in range(self.units):
+            levels[:, unit] = stack.pop(self._mixed(odds, unit))
+            odds = self._told(odds, levels[:, unit], unit)
+        return levels.astype(np.float64)
+
+    def _even(self, rows: int) -> np.ndarray:
+        """How likely each component is before any level is known, whole numbers up to 2²⁰ (rows, components)."""
+        return np.broadcast_to(np.floor(self._weights / self._weights.max() * _ODDS), (rows, len(self._weights)))
+
+    def _mixed(self, odds: np.ndarray, unit: int) -> np.ndarray:
+        """Weights of a unit's levels under all components, float32 (rows, levels)."""
+        sums = odds @ self._tables[:, unit]  # whole numbers below 2⁴⁴: exact
+        return (np.floor(sums / sums.max(axis=1, keepdims=True) * _MIXED) + 1.0).astype(np.float32)
+
+    def _told(self, odds: np.ndarray, levels: np.ndarray, unit: int) -> np.ndarray:
+        """The components' odds once a unit's level is known."""
+        odds = odds * self._tables[:, unit, levels].T
+        return np.floor(odds / np.maximum(odds.max(axis=1, keepdims=True), 1.0) * _ODDS) + 1.0
 
 
 def posterior_intervals(

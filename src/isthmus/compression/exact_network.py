@@ -25,8 +25,8 @@ ONE = 2.0**FRACTION_BITS
 # Activations end here: 16,384.
 LIMIT = 2.0**26
 EXACT_IN_FLOAT64 = 2.0**53
-# How much of a layer's spread the rounding of its weights may add as noise.
-WEIGHT_NOISE = 0.005
+# How much of a layer's spread the rounding of its weights adds as noise, where nothing else is asked for.
+WEIGHT_NOISE = 0.02
 # No network of ours has more weights, nor a file that small that many.
 MOST_WEIGHTS = 2**28
 WEIGHTS_PER_BYTE = 4096
@@ -312,13 +312,15 @@ def _taken(arrays: list[np.ndarray]) -> np.ndarray:
 # From torch's networks.
 
 
-def quantised(module: nn.Module, rows: np.ndarray) -> Network:
+def quantised(module: nn.Module, rows: np.ndarray, noise: float = WEIGHT_NOISE) -> Network:
     """The network of a trained module, its weights' precision chosen on some inputs, whole numbers (n, inputs).
+
+    Rounding the weights adds about `noise` to each layer's outputs, as a share of their spread.
 
     Raises DataError for networks that whole numbers cannot carry: unknown layers, weights that are huge or not finite.
     """
     x = torch.from_numpy(rows / ONE)
-    maker = _Maker()
+    maker = _Maker(noise)
     with torch.inference_mode():
         steps = maker.steps(module, x)[0]
     try:
@@ -328,7 +330,8 @@ def quantised(module: nn.Module, rows: np.ndarray) -> Network:
 
 
 class _Maker:
-    def __init__(self) -> None:
+    def __init__(self, noise: float) -> None:
+        self.noise = noise
         self.arrays: list[np.ndarray] = []
 
     def steps(self, module: nn.Module, x: torch.Tensor) -> tuple[list[dict[str, Any]], torch.Tensor]:
@@ -375,7 +378,7 @@ class _Maker:
         length = float(x.square().mean()) * (x[0].numel() if x.dim() == 2 else x.shape[1] * taps)
         noise = math.sqrt(length / 12) + 1e-9
         spread = max(float(y.std(0).square().mean().sqrt()) if len(y) > 1 else 1.0, 2.0**-6)
-        bits = min(20, max(4, math.ceil(math.log2(noise / (WEIGHT_NOISE * spread)))))
+        bits = min(20, max(2, math.ceil(math.log2(noise / (self.noise * spread)))))
         self.arrays.append(_whole(module.weight, bits))
         outputs = module.weight.shape[1 if isinstance(module, nn.ConvTranspose2d) else 0]
         bias = module.bias if module.bias is not None else torch.zeros(outputs)

@@ -29,7 +29,7 @@ from .codec import Codec, Rows
 from .codes import CodePrior, LevelPrior, MixturePrior, NormalPrior, posterior_intervals
 from .coder import MOST_SYMBOLS, Stack
 from .intervals import INTERVALS
-from .exact_network import MOST_WEIGHTS, ONE, Network, packed, quantised, unpacked
+from .exact_network import MOST_WEIGHTS, ONE, WEIGHT_NOISE, Network, packed, quantised, to_whole, unpacked
 from .observations import Observations
 
 # Rows in the largest batch, and in one chunk.
@@ -40,6 +40,8 @@ CALIBRATION_ROWS = 512
 # Of more rows than this, a sample tells whether plain coding would be shorter.
 COMPARED_ROWS = 256
 MUCH_SHORTER = 0.98
+# Roundings of weights that are tried where the number of rows is known.
+NOISES = (0.005, 0.01, 0.02, 0.04, 0.08, 0.16)
 # A posterior's deviation is at least this many steps of the grid.
 STEPS_PER_DEVIATION = 4
 LEAST_BITS, MOST_BITS = -20, 12
@@ -97,42 +99,57 @@ class LatentCodec(Codec):
     # From a model, and from an archive.
 
     @classmethod
-    def from_model(cls, model: Variant, domain: Domain, calibration_rows: Tensor) -> "LatentCodec":
+    def from_model(
+        cls, model: Variant, domain: Domain, calibration_rows: Tensor, count: int | None = None
+    ) -> "LatentCodec":
         """The codec of a fitted model; precisions are chosen on some rows, as a tensor of the domain.
 
+        `count` says how many rows there will be: the fewer, the fewer bits are spent on the weights.
         Raises DataError for models whose codes or networks cannot be coded with.
         """
         x = calibration_rows[:CALIBRATION_ROWS]
         if not len(x):
             raise DataError("no rows to choose a codec's precision on; give some")
-        posterior = _posterior_kind(model)
-        decoder = model.decoder
+        posterior, decoder = _posterior_kind(model), model.decoder
         if not isinstance(decoder, Decoder):
             raise DataError(f"a decoder of kind {type(decoder).__name__} cannot code rows")
-        rows = observations.learned(domain, decoder.head, x)
-        symbols = rows.symbols(domain.rows(x))
+        with np.errstate(all="ignore"):
+            rows = observations.learned(domain, decoder.head, x)
+            symbols = rows.symbols(domain.rows(x))
+            made = [cls._made(model, rows, symbols, posterior, noise) for noise in ([WEIGHT_NOISE] if count is None else NOISES)]
+            if len(made) == 1:
+                return made[0]
+            few = symbols[:: -(-len(symbols) // COMPARED_ROWS)]
+            costs = [len(codec.parameters()) + codec._bits(few) / 8 / len(few) * (count or 0) for codec in made]
+        return made[int(np.argmin(costs))]
+
+    @classmethod
+    def _made(
+        cls, model: Variant, rows: Observations, symbols: np.ndarray, posterior: str, noise: float
+    ) -> "LatentCodec":
         network = model.encoder.network
         if posterior == "levels":
             network = nn.Sequential(network, nn.Tanh())
-        encoder = quantised(network, rows.features(symbols))
-        outputs = encoder(rows.features(symbols)) / ONE
+        features = rows.features(symbols)
+        encoder = quantised(network, features, noise)
+        outputs = encoder(features) / ONE
         prior = _prior_of(model, outputs)
         mean, deviation = outputs[:, : prior.units], None
         if posterior == "gaussian":
             deviation = np.exp(np.clip(outputs[:, prior.units :], *GaussianPosterior.LOG_SCALE_BOUNDS))
         # Only to see what the decoder will see; any draws would do.
         draws = 0.0 if deviation is None else deviation * np.random.default_rng(0).standard_normal(mean.shape)
-        exact = quantised(decoder.network, np.clip(np.rint((mean + draws) * ONE), -(2.0**26), 2.0**26))
+        decoder = quantised(model.decoder.network, to_whole(mean + draws), noise)
 
         def made(offset: int, growth: int = 16) -> LatentCodec:
             plan = {**_plan(mean, deviation, offset), "growth": growth}
-            return cls(rows, encoder, exact, prior, posterior, plan)
+            return cls(rows, encoder, decoder, prior, posterior, plan)
 
         if posterior == "levels":
             return made(0)
         # The precisions of drawn and plain codes depend on the offset where codes are points, else only the plain ones.
         few = symbols[:: -(-len(symbols) // 128)]
-        costs = [(len(made(offset)._plain_stack(few).to_bytes()), offset) for offset in OFFSETS]
+        costs = [(made(offset)._plain_stack(few).bits, offset) for offset in OFFSETS]
         offset = min(costs)[1]
         return made(offset, made(offset)._found_growth(few))
 
@@ -157,6 +174,7 @@ class LatentCodec(Codec):
         return packed([*self._encoder.arrays, *self._decoder.arrays, *self._prior.arrays()])
 
     @classmethod
+    @np.errstate(all="ignore")
     def restored(cls, settings: dict[str, Any], parameters: bytes) -> "LatentCodec":
         stored = settings["domain"]
         if stored["name"] not in domains.names():
@@ -181,6 +199,7 @@ class LatentCodec(Codec):
 
     # Rows to bytes and back.
 
+    @np.errstate(all="ignore")
     def encode(self, rows: Rows) -> bytes:
         if not len(rows):
             return _HEAD.pack(_PLAIN, 0)
@@ -191,6 +210,7 @@ class LatentCodec(Codec):
         mode, stack = self._shortest(symbols)
         return _HEAD.pack(mode, len(patch)) + patch + stack.to_bytes()
 
+    @np.errstate(all="ignore")
     def decode(self, chunk: bytes, count: int) -> Rows:
         if len(chunk) < _HEAD.size or not 0 <= count <= MOST_ROWS:
             raise ValueError("a chunk that is none")
@@ -269,16 +289,28 @@ class LatentCodec(Codec):
         self._drawn_codes(symbols).push(stack, k.ravel())
         return symbols
 
+    def _bits(self, symbols: np.ndarray) -> float:
+        """Bits of so many rows in company, whose start is paid for."""
+        if self._posterior == "levels":
+            return float(self._plain_stack(symbols).bits)
+        return float(min(self._in_company(symbols)[1], self._plain_stack(symbols).bits))
+
     def _found_growth(self, symbols: np.ndarray) -> int:
         """How many sixteenths of a row can be drawn with the bits that a row adds to the stack."""
-        stack = Stack(np.random.default_rng(0).integers(1, 2**32, 4 * symbols.size + 64 * len(symbols), dtype=np.uint32))
+        drawn, net = self._in_company(symbols)
+        # Nine tenths, since some rows take more than others.
+        return int(np.clip(0.9 * 16 * net / max(drawn, 1), 1, 16))
+
+    def _in_company(self, symbols: np.ndarray) -> tuple[int, int]:
+        """The bits that drawing rows' codes pops from a full stack, and those it has more when the rows are on it."""
+        words = 4 * symbols.size + 64 * len(symbols)
+        stack = Stack(np.random.default_rng(0).integers(1, 2**32, words, dtype=np.uint32))
         full = stack.bits
         k = self._drawn_codes(symbols).pop(stack, len(symbols) * self._prior.units).reshape(len(symbols), -1)
         drawn = full - stack.bits
         self._push_rows(stack, symbols, k, self._drawn)
         self._prior.push(stack, k, self._drawn)
-        # Nine tenths, since some rows take more than others.
-        return int(np.clip(0.9 * 16 * (stack.bits - full) / max(drawn, 1), 1, 16))
+        return drawn, stack.bits - full
 
     def _batches(self, count: int) -> list[int]:
         """The rows of each batch: one, then as many as those before have left bits for, up to the largest batch."""
