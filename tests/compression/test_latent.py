@@ -51,9 +51,7 @@ def fitted() -> Any:
 
 def _codec(estimator: Estimator, rows: Any) -> tuple[Estimator, LatentCodec]:
     estimator.fit(rows)
-    return estimator, LatentCodec.from_model(
-        estimator.model_, estimator.domain_, estimator.domain_.tensors(rows)
-    )
+    return estimator, LatentCodec.from_model(estimator.model_, estimator.domain_, estimator.domain_.tensors(rows))
 
 
 def again(codec: LatentCodec) -> LatentCodec:
@@ -86,7 +84,8 @@ def test_rows_come_back_bit_for_bit(fitted: Any, kind: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "margin"), [("VAE, digits", 0.005), ("FSQ, digits", 0.005), ("beta-binomial", 0.005), ("convolutional", 0.005)]
+    ("kind", "margin"),
+    [("VAE, digits", 0.005), ("FSQ, digits", 0.005), ("beta-binomial", 0.005), ("convolutional", 0.005)],
 )
 def test_rows_cost_their_evidence_bound(fitted: Any, kind: str, margin: float) -> None:
     estimator, codec, rows = fitted(kind)
@@ -229,7 +228,9 @@ def test_damaged_settings_and_parameters_are_an_error_or_another_codec(fitted: A
     nonsense = [None, -1, 0, 2**40, 1e308, "x", [], {}, [[]], True, float("nan")]
 
     def places(node: Any) -> list[tuple[Any, Any]]:
-        children = list(node.items()) if isinstance(node, dict) else list(enumerate(node)) if isinstance(node, list) else []
+        children = (
+            list(node.items()) if isinstance(node, dict) else list(enumerate(node)) if isinstance(node, list) else []
+        )
         return [(node, key) for key, _ in children] + [place for _, child in children for place in places(child)]
 
     chunk = codec.encode(codec.part(rows, 0, 20))

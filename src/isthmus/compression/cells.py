@@ -13,7 +13,7 @@ from ..domains.table.times import integer_of, is_time
 
 
 def settled(column: Column, cells: pa.Array) -> pa.Array:
-    """Cells without dictionary, in the type of the column's own values. Raises DataError where that would change any."""
+    """Cells without dictionary, in the type of the column's values. Raises DataError where that would change any."""
     cells = plain(cells)
     wanted = plain(pa.array([], value_type(column.type))).type
     if cells.type == wanted:
@@ -69,7 +69,7 @@ def different(first: pa.Array, second: pa.Array) -> np.ndarray:
     if isinstance(values, np.ndarray):
         unlike = values != others
     else:
-        unlike = pc.not_equal(values, others).to_numpy(zero_copy_only=False)
+        unlike = pc.call_function("not_equal", [values, others]).to_numpy(zero_copy_only=False)
     return np.flatnonzero((seen != others_seen) | unlike)
 
 
@@ -86,17 +86,16 @@ def mended(column: Column, cells: pa.Array, places: np.ndarray, values: list[Any
     new = _unlisted(values, own)
     mask = np.zeros(len(cells), bool)
     mask[places] = True
-    whole = pc.replace_with_mask(plain(cells), pa.array(mask), new)
+    whole = pc.call_function("replace_with_mask", [plain(cells), pa.array(mask), new])
     if not pa.types.is_dictionary(column.type):
         return whole.cast(column.type)
     dictionary = plain(cells.dictionary)
     unseen = whole.drop_null().unique()
-    unseen = unseen.filter(pc.invert(pc.is_in(unseen, pc.SetLookupOptions(dictionary))))
+    known = pc.call_function("is_in", [unseen], pc.SetLookupOptions(dictionary))
+    unseen = unseen.filter(pc.call_function("invert", [known]))
     dictionary = pa.concat_arrays([dictionary, unseen])
-    index = pc.index_in(whole, pc.SetLookupOptions(dictionary)).cast(column.type.index_type)
-    return pa.DictionaryArray.from_arrays(
-        index, dictionary.cast(value_type(column.type)), ordered=column.type.ordered
-    )
+    index = pc.call_function("index_in", [whole], pc.SetLookupOptions(dictionary)).cast(column.type.index_type)
+    return pa.DictionaryArray.from_arrays(index, dictionary.cast(value_type(column.type)), ordered=column.type.ordered)
 
 
 def _unlisted(values: list[Any], own: pa.DataType) -> pa.Array:

@@ -117,9 +117,7 @@ class MixturePrior(CodePrior):
         factors = factors / unit[:, None]
         scales = np.maximum(np.diagonal(factors, axis1=1, axis2=2), 1e-6)
         # z = m + L e: what the units before j say of it is L (inverse of L) with a diagonal of 0.
-        slopes = np.stack(
-            [np.eye(len(own)) - np.diag(np.diag(own)) @ np.linalg.inv(own) for own in factors]
-        )
+        slopes = np.stack([np.eye(len(own)) - np.diag(np.diag(own)) @ np.linalg.inv(own) for own in factors])
         numbers = [means / unit, np.log(scales), np.tril(slopes, -1)]
         whole = [np.rint(np.clip(values, -1e6, 1e6) * MIXTURE_UNIT) for values in numbers]
         return cls(spread, [np.rint(np.maximum(weights / weights.max() * 65_000, 1)), *whole])
@@ -234,11 +232,9 @@ class LevelPrior(CodePrior):
         return np.floor(odds / np.maximum(odds.max(axis=1, keepdims=True), 1.0) * _ODDS) + 1.0
 
 
-def posterior_intervals(
-    mean: np.ndarray, log_scale: np.ndarray, bits: np.ndarray, ends: np.ndarray
-) -> Intervals:
+def posterior_intervals(mean: np.ndarray, log_scale: np.ndarray, bits: np.ndarray, ends: np.ndarray) -> Intervals:
     """q(z|x) = N(mean, exp(log_scale)²) on the grid, for (n, units), row after row."""
-    rows, units = mean.shape
+    rows = len(mean)
     own = np.tile(bits, rows)[:, None]
     return intervals(
         mean.reshape(-1, 1),
@@ -255,5 +251,3 @@ def posterior_intervals(
 
 def _grid(bits: int) -> tuple[Any, Any]:
     return (lambda scaled: np.ldexp(scaled, bits)), (lambda places: np.ldexp(places, -bits))
-
-

@@ -203,9 +203,7 @@ class _Normalisation:
         square = np.ldexp((short * short).sum(axis=2, keepdims=True) / self._members, 2 * power)
         standard = (centred * (ONE / np.sqrt(square + self._least))).reshape(x.shape)
         side = (-1,) + (1,) * (x.ndim - 2)
-        return np.clip(
-            np.rint(standard * (self._weight / ONE).reshape(side) + self._bias.reshape(side)), -LIMIT, LIMIT
-        )
+        return np.clip(np.rint(standard * (self._weight / ONE).reshape(side) + self._bias.reshape(side)), -LIMIT, LIMIT)
 
 
 class _Activation:
@@ -450,7 +448,13 @@ def unpacked(data: bytes, shapes: list[tuple[int, ...]]) -> list[np.ndarray]:
         low, shift, alphabet = struct.unpack("<qBH", head[:11])
         weights = np.frombuffer(head[11 : 11 + 2 * alphabet], "<u2").astype(np.float32)
         head = head[11 + 2 * alphabet :]
-        if not 1 <= alphabet <= MOST_SYMBOLS or len(weights) != alphabet or shift > 52 or abs(low) > 2**52 or not weights.sum():
+        if (
+            not 1 <= alphabet <= MOST_SYMBOLS
+            or len(weights) != alphabet
+            or shift > 52
+            or abs(low) > 2**52
+            or not weights.sum()
+        ):
             raise ValueError("frequencies that are none")
         count = math.prod(shape)
         digits = stack.pop(weights, count)

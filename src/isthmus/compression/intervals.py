@@ -56,10 +56,7 @@ class Intervals:
     def pop(self, stack: Stack, count: int | None = None) -> np.ndarray:
         """The values, float64; `count` of them where all share their intervals."""
         weight = self._weight
-        if len(weight) == 1:
-            chosen = stack.pop(weight[0], 1 if count is None else count)
-        else:
-            chosen = stack.pop(weight)
+        chosen = stack.pop(weight[0], 1 if count is None else count) if len(weight) == 1 else stack.pop(weight)
         start, size = self._chosen((chosen + self.first) % self.weight.shape[1])
         # A damaged stream may give more than there are.
         return start + np.minimum(stack.pop_equal(size), size - 1)

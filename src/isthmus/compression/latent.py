@@ -13,24 +13,27 @@ import zlib
 from typing import Any, ClassVar
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
 from .. import domains
 from ..core.errors import DataError
 from ..domains.base import Domain
+from ..domains.image import Image, ImageHead
+from ..domains.table import Table
+from ..domains.table.likelihood import TableHead
 from ..parts.networks import Decoder
 from ..parts.posteriors import GaussianPosterior
 from ..variants.autoencoder import Autoencoder
 from ..variants.base import GaussianVariant, Variant
 from ..variants.fsq import FSQ
-from . import observations
 from .codec import Codec, Rows
-from .codes import CodePrior, LevelPrior, MixturePrior, NormalPrior, posterior_intervals
 from .coder import MOST_SYMBOLS, Stack
-from .intervals import INTERVALS
+from .codes import CodePrior, LevelPrior, MixturePrior, NormalPrior, posterior_intervals
 from .exact_network import MOST_WEIGHTS, ONE, WEIGHT_NOISE, Network, packed, quantised, to_whole, unpacked
+from .intervals import INTERVALS, Intervals
 from .observations import Observations
+from .observed_images import ImageObservations, image_facts
+from .observed_tables import TableObservations, table_facts
 
 # Rows in the largest batch, and in one chunk.
 LARGEST_BATCH = 256
@@ -110,13 +113,17 @@ class LatentCodec(Codec):
         x = calibration_rows[:CALIBRATION_ROWS]
         if not len(x):
             raise DataError("no rows to choose a codec's precision on; give some")
-        posterior, decoder = _posterior_kind(model), model.decoder
+        _posterior_kind(model)  # refuses those that have none
+        decoder = model.decoder
         if not isinstance(decoder, Decoder):
             raise DataError(f"a decoder of kind {type(decoder).__name__} cannot code rows")
         with np.errstate(all="ignore"):
-            rows = observations.learned(domain, decoder.head, x)
+            rows = _learned(domain, decoder.head, x)
             symbols = rows.symbols(domain.rows(x))
-            made = [cls._made(model, rows, symbols, posterior, noise) for noise in ([WEIGHT_NOISE] if count is None else NOISES)]
+            made = [
+                cls._made(model.encoder.network, decoder.network, model, rows, symbols, noise)
+                for noise in ([WEIGHT_NOISE] if count is None else NOISES)
+            ]
             if len(made) == 1:
                 return made[0]
             few = symbols[:: -(-len(symbols) // COMPARED_ROWS)]
@@ -125,13 +132,17 @@ class LatentCodec(Codec):
 
     @classmethod
     def _made(
-        cls, model: Variant, rows: Observations, symbols: np.ndarray, posterior: str, noise: float
+        cls,
+        encoding: nn.Module,
+        decoding: nn.Module,
+        model: Variant,
+        rows: Observations,
+        symbols: np.ndarray,
+        noise: float,
     ) -> "LatentCodec":
-        network = model.encoder.network
-        if posterior == "levels":
-            network = nn.Sequential(network, nn.Tanh())
-        features = rows.features(symbols)
-        encoder = quantised(network, features, noise)
+        """The codec whose weights' rounding adds so much noise."""
+        posterior, features = _posterior_kind(model), rows.features(symbols)
+        encoder = quantised(nn.Sequential(encoding, nn.Tanh()) if posterior == "levels" else encoding, features, noise)
         outputs = encoder(features) / ONE
         prior = _prior_of(model, outputs)
         mean, deviation = outputs[:, : prior.units], None
@@ -139,7 +150,7 @@ class LatentCodec(Codec):
             deviation = np.exp(np.clip(outputs[:, prior.units :], *GaussianPosterior.LOG_SCALE_BOUNDS))
         # Only to see what the decoder will see; any draws would do.
         draws = 0.0 if deviation is None else deviation * np.random.default_rng(0).standard_normal(mean.shape)
-        decoder = quantised(model.decoder.network, to_whole(mean + draws), noise)
+        decoder = quantised(decoding, to_whole(mean + draws), noise)
 
         def made(offset: int, growth: int = 16) -> LatentCodec:
             plan = {**_plan(mean, deviation, offset), "growth": growth}
@@ -181,7 +192,7 @@ class LatentCodec(Codec):
             raise ValueError(f"unknown kind of data {stored['name']!r}")
         try:
             domain = domains.find(stored["name"]).from_schema(stored["schema"])
-            rows = observations.restored(domain, settings["rows"])
+            rows = _restored_rows(domain, settings["rows"])
             encoder, decoder, prior = (settings[name] for name in ("encoder", "decoder", "prior"))
             sizes = [_shapes(part) for part in (encoder["sizes"], decoder["sizes"], prior["shape"])]
             arrays = unpacked(parameters, [shape for part in sizes for shape in part])
@@ -324,7 +335,7 @@ class LatentCodec(Codec):
     def _parted(self, symbols: np.ndarray) -> list[np.ndarray]:
         return np.split(symbols, np.cumsum(self._batches(len(symbols)))[:-1])
 
-    def _drawn_codes(self, symbols: np.ndarray) -> Any:
+    def _drawn_codes(self, symbols: np.ndarray) -> Intervals:
         """q(z|x) for some rows."""
         outputs = self._encoder(self._rows.features(symbols)) / ONE
         units = self._prior.units
@@ -352,6 +363,26 @@ def _read_patch(data: bytes) -> dict[str, Any]:
     if not isinstance(patch, dict):
         raise ValueError("listed cells that are none")
     return patch
+
+
+# How rows are coded.
+
+
+def _learned(domain: Domain, head: nn.Module, rows: Tensor) -> Observations:
+    """The observations of a fitted decoder's head, grids and frequencies found on some rows (a tensor)."""
+    if isinstance(domain, Table) and isinstance(head, TableHead):
+        return TableObservations(domain, table_facts(domain, head, rows.detach().cpu().double().numpy()))
+    if isinstance(domain, Image) and isinstance(head, ImageHead):
+        return ImageObservations(domain, image_facts(domain, head, rows.detach().cpu()))
+    raise DataError(f"rows of kind '{domain.name}' cannot be coded through a model")
+
+
+def _restored_rows(domain: Domain, settings: dict[str, Any]) -> Observations:
+    if isinstance(domain, Table):
+        return TableObservations(domain, settings)
+    if isinstance(domain, Image):
+        return ImageObservations(domain, settings)
+    raise ValueError(f"rows of kind '{domain.name}' cannot be coded through a model")
 
 
 # What a model's codes are.
@@ -405,7 +436,8 @@ def _plan(mean: np.ndarray, deviation: np.ndarray | None, offset: int) -> dict[s
         plain = np.clip(np.rint(-np.log2(np.median(deviation, axis=0))) + offset - 2, -3, MOST_BITS)
         width = np.zeros(len(drawn))
     return {
-        name: [int(value) for value in values] for name, values in (("drawn", drawn), ("plain", plain), ("width", width))
+        name: [int(value) for value in values]
+        for name, values in (("drawn", drawn), ("plain", plain), ("width", width))
     }
 
 
@@ -434,5 +466,3 @@ def _shapes(stored: Any) -> list[tuple[int, ...]]:
         if len(shape) > 4 or any(type(side) is not int or not 0 <= side <= MOST_WEIGHTS for side in shape):
             raise ValueError("a shape that is none")
     return shapes
-
-
