@@ -18,6 +18,7 @@ from isthmus.compression.coder import Stack
 from isthmus.compression.exact_network import LIMIT, ONE, Network, packed, quantised, to_whole, unpacked
 from isthmus.compression.intervals import intervals
 from isthmus.compression.numbers import Grid, same
+from isthmus.compression.observations import two_weights_of, weights_of
 from isthmus.core.errors import DataError
 from isthmus.core.randomness import Randomness
 from isthmus.parts.networks import ConvolutionalDecoder, ConvolutionalEncoder, Perceptron, built
@@ -84,6 +85,12 @@ def test_the_ends_take_the_tails(location: float) -> None:
         stack = Stack()
         found.push(stack, np.zeros(5))
         assert stack.bits < 33
+
+
+def test_two_weights_are_those_of_any_two_logits() -> None:
+    logits = np.concatenate([np.random.default_rng(0).integers(-80_000, 80_000, 500), [-8, 0, 8]]).astype(np.float64)
+    both = weights_of(np.stack([np.zeros_like(logits), logits], axis=1))
+    np.testing.assert_array_equal(two_weights_of(logits), both)
 
 
 # Networks.

@@ -1,6 +1,11 @@
 """Rows through fitted models come back bit for bit, in about as many bits as the evidence bound says."""
 
+import hashlib
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -124,6 +129,37 @@ def test_threads_and_torchs_precision_change_nothing(fitted: Any, kind: str) -> 
     finally:
         torch.set_float32_matmul_precision(before)
     assert len(set(chunks)) == 1
+
+
+DECODE = """
+import hashlib, json, pathlib, sys
+from isthmus.compression.latent import LatentCodec
+folder = pathlib.Path(sys.argv[1])
+codec = LatentCodec.restored(json.loads((folder / "settings").read_text()), (folder / "parameters").read_bytes())
+rows = codec.decode((folder / "chunk").read_bytes(), int(sys.argv[2]))
+assert codec.encode(rows) == (folder / "chunk").read_bytes()
+print(hashlib.sha256(codec.canonical(rows)).hexdigest())
+"""
+
+
+@pytest.mark.parametrize("kind", ["VAE, penguins", "convolutional"])
+def test_a_processor_of_other_abilities_decodes_the_same(fitted: Any, kind: str, tmp_path: Path) -> None:
+    _, codec, rows = fitted(kind)
+    (tmp_path / "settings").write_text(json.dumps(codec.settings()))
+    (tmp_path / "parameters").write_bytes(codec.parameters())
+    (tmp_path / "chunk").write_bytes(codec.encode(rows))
+    # An old processor: without wide vectors and fused products, and with several threads.
+    old = {"OPENBLAS_CORETYPE": "Prescott", "NPY_DISABLE_CPU_FEATURES": " ".join(_optional_features())}
+    environment = {**os.environ, **old, "OMP_NUM_THREADS": "3", "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", DECODE, str(tmp_path), str(len(rows))]
+    digest = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.strip()
+    assert digest == hashlib.sha256(codec.canonical(rows)).hexdigest()
+
+
+def _optional_features() -> list[str]:
+    """What this processor can do that NumPy need not use."""
+    simd = np.show_config(mode="dicts")["SIMD Extensions"]
+    return list(simd.get("found", []))
 
 
 def test_what_no_tensor_holds_comes_back_all_the_same(fitted: Any) -> None:

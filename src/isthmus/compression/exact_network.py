@@ -29,6 +29,8 @@ EXACT_IN_FLOAT64 = 2.0**53
 WEIGHT_NOISE = 0.02
 # No network of ours has more weights, nor a file that small that many.
 MOST_WEIGHTS = 2**28
+# Nor one that holds more numbers of one row at a time.
+MOST_NUMBERS = 2**26
 WEIGHTS_PER_BYTE = 4096
 
 _ACTIVATIONS = {nn.ReLU: "relu", nn.SiLU: "silu", nn.GELU: "gelu", nn.Tanh: "tanh", nn.Identity: "identity"}
@@ -52,6 +54,10 @@ class Network:
         if rest or len(shape) != 1:
             raise ValueError("the network's numbers do not fit its layers")
         self.outputs = shape[0]
+        # The most numbers that are held of one row.
+        self.widest = max([self.inputs, *(layer.work for layer in self._layers)])
+        if self.widest > MOST_NUMBERS:
+            raise ValueError("a network that holds more numbers of a row than can be computed with")
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         """Whole numbers (n, inputs) in float64 → (n, outputs)."""
@@ -82,6 +88,7 @@ def _built(
     layers = []
     for step in steps:
         layer = _KINDS[step["kind"]](step, shape, arrays)
+        layer.work = max(math.prod(layer.shape), getattr(layer, "work", 0))
         layers.append(layer)
         shape = layer.shape
     return layers, shape
@@ -109,7 +116,7 @@ class _Convolution:
     def __init__(self, step: dict[str, Any], shape: tuple[int, ...], arrays: list[np.ndarray]):
         channels, tall, wide = shape
         weight, bias = _taken(arrays), _taken(arrays)
-        self._stride, self._padding = _size(step["stride"]), _size(step["padding"], least=0)
+        self._stride, self._padding = _size(step["stride"]), _size(step["padding"], least=0, most=64)
         if weight.ndim != 4 or weight.shape[1] != channels or bias.shape != weight.shape[:1]:
             raise ValueError("a convolution's weights do not fit its input")
         _check_bound(weight.reshape(len(weight), -1), bias)
@@ -122,6 +129,7 @@ class _Convolution:
         self._weight, self._bias = np.ascontiguousarray(weight.reshape(len(weight), -1).T), bias
         self._unit = _unit(step)
         self.shape = (len(bias), *sides)
+        self.work = math.prod([channels, *self._taps, *sides])
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         p, s, (tall, wide) = self._padding, self._stride, self._sides
@@ -145,7 +153,7 @@ class _TransposedConvolution:
     def __init__(self, step: dict[str, Any], shape: tuple[int, ...], arrays: list[np.ndarray]):
         channels, tall, wide = shape
         weight, bias = _taken(arrays), _taken(arrays)
-        self._stride, self._padding = _size(step["stride"]), _size(step["padding"], least=0)
+        self._stride, self._padding = _size(step["stride"]), _size(step["padding"], least=0, most=64)
         if weight.ndim != 4 or weight.shape[0] != channels or bias.shape != weight.shape[1:2]:
             raise ValueError("a transposed convolution's weights do not fit its input")
         _check_bound(weight.transpose(1, 0, 2, 3).reshape(len(bias), -1), bias)
@@ -160,6 +168,7 @@ class _TransposedConvolution:
             raise ValueError("a transposed convolution gives no picture")
         self._sides = sides
         self.shape = (len(bias), *sides)
+        self.work = math.prod([len(bias), *self._taps, tall, wide])
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         n, channels, tall, wide = x.shape
@@ -244,6 +253,7 @@ class _Residual:
         self._layers, self.shape = _built(step["steps"], shape, arrays)
         if self.shape != shape:
             raise ValueError("a residual block changes its input's shape")
+        self.work = max((layer.work for layer in self._layers), default=0)
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         inner = x

@@ -104,8 +104,9 @@ def intervals(
         inner = np.ceil(np.fmax(np.fmin(to_wholes(inner), high), low + 1.0))
         if components > 1:
             inner.sort(axis=1)
-        np.maximum.accumulate(inner, axis=1, out=inner)
-        if filled:
+        if not filled:
+            np.maximum.accumulate(inner, axis=1, out=inner)
+        else:
             place = np.arange(inner.shape[1])
             inner = np.maximum.accumulate(np.maximum(inner - place, low + 1.0), axis=1) + place
             inner = np.minimum(inner, high - place[::-1])

@@ -35,9 +35,10 @@ from .observations import Observations
 from .observed_images import ImageObservations, image_facts
 from .observed_tables import TableObservations, table_facts
 
-# Rows in the largest batch, and in one chunk.
+# Rows in the largest batch, numbers that its networks and weights may hold, and cells of one chunk.
 LARGEST_BATCH = 256
-MOST_ROWS = 2**24
+BATCH_NUMBERS = 2**24
+MOST_CELLS = 2**28
 # Rows that precisions are chosen on.
 CALIBRATION_ROWS = 512
 # Of more rows than this, a sample tells whether plain coding would be shorter.
@@ -86,6 +87,9 @@ class LatentCodec(Codec):
         self._growth = plan["growth"]
         if type(self._growth) is not int or not 1 <= self._growth <= 16:
             raise ValueError("a growth of batches that is none")
+        widest = max(encoder.widest, decoder.widest, INTERVALS * max(rows.output_count, rows.feature_count, units))
+        self._largest = min(LARGEST_BATCH, max(1, BATCH_NUMBERS // widest))
+        self._most_rows = max(1, MOST_CELLS // max(rows.output_count, units))
         self._drawn, self._plain = (np.array(plan[name], np.int32) for name in ("drawn", "plain"))
         if posterior not in ("gaussian", "point", "levels") or (posterior == "levels") != isinstance(prior, LevelPrior):
             raise ValueError(f"unknown kind of codes {posterior!r}")
@@ -214,8 +218,8 @@ class LatentCodec(Codec):
     def encode(self, rows: Rows) -> bytes:
         if not len(rows):
             return _HEAD.pack(_PLAIN, 0)
-        if len(rows) > MOST_ROWS:
-            raise DataError(f"{len(rows)} rows are too many for one chunk; the most are {MOST_ROWS}")
+        if len(rows) > self._most_rows:
+            raise DataError(f"{len(rows)} rows are too many for one chunk; the most are {self._most_rows}")
         symbols = self._rows.symbols(rows)
         patch = self._patch(rows, self._rows.rows(symbols))
         mode, stack = self._shortest(symbols)
@@ -223,7 +227,7 @@ class LatentCodec(Codec):
 
     @np.errstate(all="ignore")
     def decode(self, chunk: bytes, count: int) -> Rows:
-        if len(chunk) < _HEAD.size or not 0 <= count <= MOST_ROWS:
+        if len(chunk) < _HEAD.size or not 0 <= count <= self._most_rows:
             raise ValueError("a chunk that is none")
         mode, length = _HEAD.unpack(chunk[: _HEAD.size])
         patch, rest = chunk[_HEAD.size : _HEAD.size + length], chunk[_HEAD.size + length :]
@@ -328,7 +332,7 @@ class LatentCodec(Codec):
         sizes: list[int] = []
         done = 0
         while done < count:
-            sizes.append(min(max(1, done * self._growth // 16), LARGEST_BATCH, count - done))
+            sizes.append(min(max(1, done * self._growth // 16), self._largest, count - done))
             done += sizes[-1]
         return sizes
 
@@ -355,9 +359,9 @@ class LatentCodec(Codec):
 def _read_patch(data: bytes) -> dict[str, Any]:
     if not data:
         return {}
+    unzip = zlib.decompressobj()
     try:
-        text = zlib.decompressobj().decompress(data, MOST_PATCH_BYTES)
-        patch = json.loads(text)
+        patch = json.loads(unzip.decompress(data, MOST_PATCH_BYTES))
     except (zlib.error, RecursionError) as failure:
         raise ValueError(f"listed cells that are none: {failure}") from None
     if not isinstance(patch, dict):

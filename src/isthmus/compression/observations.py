@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..domains.base import Domain
 from .coder import MOST_SYMBOLS, Stack
-from .exact import LOGIT_UNIT, softmax_weights
+from .exact import LOGIT_UNIT, exponentials, softmax_weights
 from .exact_network import ONE
 
 Symbols = np.ndarray
@@ -43,6 +43,17 @@ def noise_of(settings: dict[str, Any], name: str, count: int, low: float, high: 
     if not np.all((noise >= low) & (noise <= high)):
         raise ValueError("the noise of a column is out of bounds")
     return noise
+
+
+def two_weights_of(logits: np.ndarray) -> np.ndarray:
+    """Weights (n, 2) of no and yes for the logits of yes (n,), as `weights_of` gives them for 0 and the logit."""
+    units = np.rint(logits * (LOGIT_UNIT / ONE))
+    table = exponentials()
+    less = np.maximum(table[np.minimum(np.abs(units), len(table) - 1).astype(np.int32)], 1.0)
+    weights = np.full((len(logits), 2), table[0])
+    rows = np.arange(len(logits))
+    weights[rows, (units < 0).astype(np.intp)] = less
+    return weights
 
 
 class Observations(ABC):

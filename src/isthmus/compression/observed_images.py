@@ -12,7 +12,7 @@ from .coder import MOST_SYMBOLS, Stack
 from .exact_network import ONE, to_whole
 from .intervals import FARTHEST, Intervals, intervals
 from .numbers import Grid, Scales, plain_scale
-from .observations import MARGIN, Observations, Rows, Symbols, kept_noise, noise_of, weights_of
+from .observations import MARGIN, Observations, Rows, Symbols, kept_noise, noise_of, two_weights_of, weights_of
 
 
 def image_facts(domain: Image, head: ImageHead, x: Tensor) -> dict[str, Any]:
@@ -113,8 +113,7 @@ class ImageObservations(Observations):
     def _weights(self, outputs: np.ndarray) -> np.ndarray:
         """Weights (n · values, levels) of black and white, or of a beta-binomial's levels."""
         if self._family == "bernoulli":
-            logits = outputs.ravel()
-            return weights_of(np.stack([np.zeros_like(logits), logits], axis=1))
+            return two_weights_of(outputs.ravel())
         alpha, beta = (
             curves.exponential(np.clip(piece.ravel() / ONE, -8.0, 8.0))[:, None]
             for piece in np.split(outputs, 2, axis=1)

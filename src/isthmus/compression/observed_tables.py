@@ -33,7 +33,7 @@ from .coder import MOST_SYMBOLS, Stack
 from .exact_network import ONE, to_whole
 from .intervals import FARTHEST, Intervals, intervals
 from .numbers import Grid, Scales, plain_scale
-from .observations import MARGIN, Observations, Rows, Symbols, kept_noise, noise_of, weights_of
+from .observations import MARGIN, Observations, Rows, Symbols, kept_noise, noise_of, two_weights_of, weights_of
 
 Kind = TypeVar("Kind", bound=Column)
 
@@ -179,7 +179,7 @@ class TableObservations(Observations):
         row, column = np.nonzero(observed[:, self._booleans])
         logits = booleans[row, column]
         truth = symbols[:, self._booleans][row, column]
-        stack.push(truth.astype(np.int64), weights_of(np.stack([np.zeros_like(logits), logits], axis=1)))
+        stack.push(truth.astype(np.int64), two_weights_of(logits))
         if self._wholes:
             row, column = np.nonzero(observed[:, self._wholes])
             self._whole_intervals(wholes, row, column).push(stack, symbols[:, self._wholes][row, column])
@@ -225,7 +225,7 @@ class TableObservations(Observations):
             symbols[row, np.array(self._wholes)[column]] = self._whole_intervals(wholes, row, column).pop(stack)
         row, column = np.nonzero(observed[:, self._booleans])
         logits = booleans[row, column]
-        truth = stack.pop(weights_of(np.stack([np.zeros_like(logits), logits], axis=1)))
+        truth = stack.pop(two_weights_of(logits))
         if self._booleans:
             symbols[row, np.array(self._booleans)[column]] = truth
         place = 0
