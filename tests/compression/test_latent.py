@@ -134,26 +134,33 @@ def test_threads_and_torchs_precision_change_nothing(fitted: Any, kind: str) -> 
 DECODE = """
 import hashlib, json, pathlib, sys
 from isthmus.compression.latent import LatentCodec
-folder = pathlib.Path(sys.argv[1])
-codec = LatentCodec.restored(json.loads((folder / "settings").read_text()), (folder / "parameters").read_bytes())
-rows = codec.decode((folder / "chunk").read_bytes(), int(sys.argv[2]))
-assert codec.encode(rows) == (folder / "chunk").read_bytes()
-print(hashlib.sha256(codec.canonical(rows)).hexdigest())
+for folder in map(pathlib.Path, sys.argv[1:]):
+    codec = LatentCodec.restored(json.loads((folder / "settings").read_text()), (folder / "parameters").read_bytes())
+    rows = codec.decode((folder / "chunk").read_bytes(), int((folder / "count").read_text()))
+    assert codec.encode(rows) == (folder / "chunk").read_bytes()
+    print(hashlib.sha256(codec.canonical(rows)).hexdigest())
 """
 
 
-@pytest.mark.parametrize("kind", ["VAE, penguins", "convolutional"])
-def test_a_processor_of_other_abilities_decodes_the_same(fitted: Any, kind: str, tmp_path: Path) -> None:
-    _, codec, rows = fitted(kind)
-    (tmp_path / "settings").write_text(json.dumps(codec.settings()))
-    (tmp_path / "parameters").write_bytes(codec.parameters())
-    (tmp_path / "chunk").write_bytes(codec.encode(rows))
+def test_a_processor_of_other_abilities_decodes_the_same(fitted: Any, tmp_path: Path) -> None:
+    folders, digests = [], []
+    for number, kind in enumerate(["VAE, penguins", "convolutional", "Student's t", "FSQ, digits"]):
+        _, codec, rows = fitted(kind)
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        (folder / "settings").write_text(json.dumps(codec.settings()))
+        (folder / "parameters").write_bytes(codec.parameters())
+        (folder / "chunk").write_bytes(codec.encode(rows))
+        (folder / "count").write_text(str(len(rows)))
+        folders.append(str(folder))
+        digests.append(hashlib.sha256(codec.canonical(rows)).hexdigest())
     # An old processor: without wide vectors and fused products, and with several threads.
     old = {"OPENBLAS_CORETYPE": "Prescott", "NPY_DISABLE_CPU_FEATURES": " ".join(_optional_features())}
     environment = {**os.environ, **old, "OMP_NUM_THREADS": "3", "PYTHONPATH": os.pathsep.join(sys.path)}
-    command = [sys.executable, "-c", DECODE, str(tmp_path), str(len(rows))]
-    digest = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.strip()
-    assert digest == hashlib.sha256(codec.canonical(rows)).hexdigest()
+    command = [sys.executable, "-c", DECODE, *folders]
+    assert (
+        subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.split() == digests
+    )
 
 
 def _optional_features() -> list[str]:

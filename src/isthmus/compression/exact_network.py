@@ -27,11 +27,12 @@ LIMIT = 2.0**26
 EXACT_IN_FLOAT64 = 2.0**53
 # How much of a layer's spread the rounding of its weights adds as noise, where nothing else is asked for.
 WEIGHT_NOISE = 0.02
-# No network of ours has more weights, nor a file that small that many.
+# No network of ours has more weights; where the bytes are few, no more than so many for each of them.
 MOST_WEIGHTS = 2**28
 # Nor one that holds more numbers of one row at a time.
 MOST_NUMBERS = 2**26
-WEIGHTS_PER_BYTE = 4096
+WEIGHTS_PER_BYTE = 64
+ALWAYS_ALLOWED = 2**22
 
 _ACTIVATIONS = {nn.ReLU: "relu", nn.SiLU: "silu", nn.GELU: "gelu", nn.Tanh: "tanh", nn.Identity: "identity"}
 
@@ -440,7 +441,7 @@ def packed(arrays: list[np.ndarray]) -> bytes:
 def unpacked(data: bytes, shapes: list[tuple[int, ...]]) -> list[np.ndarray]:
     """The arrays of these shapes, float64. Raises ValueError where the bytes are no such arrays."""
     total = sum(math.prod(shape) for shape in shapes)
-    if total > min(MOST_WEIGHTS, (len(data) + 64) * WEIGHTS_PER_BYTE):
+    if total > min(MOST_WEIGHTS, max(ALWAYS_ALLOWED, len(data) * WEIGHTS_PER_BYTE)):
         raise ValueError("more numbers are announced than the bytes can hold")
     if len(data) < 4:
         raise ValueError("the numbers are cut short")

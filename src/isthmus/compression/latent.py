@@ -233,18 +233,27 @@ class LatentCodec(Codec):
         patch, rest = chunk[_HEAD.size : _HEAD.size + length], chunk[_HEAD.size + length :]
         if mode not in (_BITS_BACK, _PLAIN) or len(patch) < length:
             raise ValueError("a chunk that is none")
-        stack = Stack.from_bytes(rest)
+        try:
+            return self._decoded(mode, patch, Stack.from_bytes(rest), count)
+        except (
+            ArithmeticError,
+            AssertionError,
+            AttributeError,
+            LookupError,
+            MemoryError,
+            NotImplementedError,
+            TypeError,
+        ) as failure:
+            raise ValueError(f"a chunk that is none: {' '.join(str(failure).split())}") from None
+
+    def _decoded(self, mode: int, patch: bytes, stack: Stack, count: int) -> Rows:
         pop = self._pop_drawn if mode == _BITS_BACK and self._posterior != "levels" else self._pop_plain
         parts = [pop(stack, size) for size in reversed(self._batches(count))]
         if not stack.empty:
             raise ValueError("a chunk holds more than its rows")
         if not parts:
             return self._rows.joined([])
-        coded = self._rows.rows(np.concatenate(parts[::-1]))
-        try:
-            return self._rows.patched(coded, _read_patch(patch))
-        except (AttributeError, LookupError, OverflowError, TypeError, NotImplementedError) as failure:
-            raise ValueError(f"listed cells that are none: {' '.join(str(failure).split())}") from None
+        return self._rows.patched(self._rows.rows(np.concatenate(parts[::-1])), _read_patch(patch))
 
     def canonical(self, rows: Rows) -> bytes:
         return self._rows.canonical(rows)
