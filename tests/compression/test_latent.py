@@ -103,7 +103,7 @@ def test_points_cost_what_the_best_width_around_them_says(fitted: Any) -> None:
     estimator, codec, rows = fitted("Autoencoder, digits")
     x = estimator.domain_.tensors(rows)
     bound = negative_bound(estimator, x, x).sum() / np.log(2)
-    assert 8 * len(codec.encode(rows)) <= bound * 1.02 + 500
+    assert 8 * len(codec.encode(rows)) <= bound * 1.005 + 500
 
 
 def test_many_rows_are_drawn_and_one_is_not(fitted: Any) -> None:
@@ -207,8 +207,8 @@ def test_numbers_of_all_sizes_come_back() -> None:
 
 def test_many_rare_categories_come_back() -> None:
     random = np.random.default_rng(0)
-    texts = [f"name {value}" for value in random.zipf(1.3, 3000)]
-    frame = pd.DataFrame({"name": texts, "number": random.normal(size=3000).round(2)})
+    texts = [f"name {value}" for value in random.zipf(1.3, 1500)]
+    frame = pd.DataFrame({"name": texts, "number": random.normal(size=1500).round(2)})
     _, codec = _codec(isthmus.VAE(latent_dim=2, epochs=1, random_state=0), frame)
     chunk = check_round_trip(codec, frame)
     assert len(chunk) < len("".join(texts)) / 2
@@ -278,7 +278,7 @@ def test_damaged_settings_and_parameters_are_an_error_or_another_codec(fitted: A
 
     chunk = codec.encode(codec.part(rows, 0, 20))
     count = len(places(settings))
-    for trial in range(min(count, 250)):
+    for trial in range(min(count, 150)):
         damaged = json.loads(json.dumps(settings))
         node, key = places(damaged)[int(random.integers(count))]
         node[key] = nonsense[trial % len(nonsense)]

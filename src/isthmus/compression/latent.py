@@ -8,6 +8,7 @@ costs nothing at the start.
 """
 
 import json
+import math
 import struct
 import zlib
 from typing import Any, ClassVar
@@ -51,6 +52,9 @@ STEPS_PER_DEVIATION = 4
 LEAST_BITS, MOST_BITS = -20, 12
 # Precisions of plain codes that are tried, as bits beyond those of a spread.
 OFFSETS = range(-2, 7)
+# Widths of drawn points that are tried, in eighths of a power of two below their spread.
+WIDTHS = range(8, 84, 4)
+EIGHTH_OF_LN2 = 0.08664339756999316
 MOST_PATCH_BYTES = 2**30
 
 _HEAD = struct.Struct("<BI")
@@ -73,16 +77,16 @@ class LatentCodec(Codec):
     ):
         """`posterior` is "gaussian" (the encoder gives means and log scales), "point" (codes) or "levels".
 
-        `plan` has, for each unit, the grid's bits of drawn codes ("drawn") and of plain ones ("plain"), and for points
-        the log₂ of the deviation that is drawn around them ("width"); and, in sixteenths, how many rows may follow each
-        row that is on the stack ("growth").
+        `plan` has for each unit the grid's bits of drawn codes ("drawn") and of plain ones ("plain"), and for points
+        the log₂ of the deviation that is drawn around them, in eighths ("width"); and, in sixteenths, how many rows
+        may follow each row that is on the stack ("growth").
         """
         self._rows, self._encoder, self._decoder, self._prior = rows, encoder, decoder, prior
         self._posterior, self._plan = posterior, plan
         units = prior.units
-        for name in ("drawn", "plain", "width"):
+        for name, most in (("drawn", 64), ("plain", 64), ("width", 512)):
             values = plan[name]
-            if len(values) != units or any(type(value) is not int or abs(value) > 64 for value in values):
+            if len(values) != units or any(type(value) is not int or abs(value) > most for value in values):
                 raise ValueError("a precision of codes is missing")
         self._growth = plan["growth"]
         if type(self._growth) is not int or not 1 <= self._growth <= 16:
@@ -156,17 +160,17 @@ class LatentCodec(Codec):
         draws = 0.0 if deviation is None else deviation * np.random.default_rng(0).standard_normal(mean.shape)
         decoder = quantised(decoding, to_whole(mean + draws), noise)
 
-        def made(offset: int, growth: int = 16) -> LatentCodec:
-            plan = {**_plan(mean, deviation, offset), "growth": growth}
+        def made(offset: int, width: int, growth: int = 16) -> LatentCodec:
+            plan = {**_plan(mean, deviation, offset, width), "growth": growth}
             return cls(rows, encoder, decoder, prior, posterior, plan)
 
         if posterior == "levels":
-            return made(0)
-        # The precisions of drawn and plain codes depend on the offset where codes are points, else only the plain ones.
+            return made(0, 0)
         few = symbols[:: -(-len(symbols) // 128)]
-        costs = [(made(offset)._plain_stack(few).bits, offset) for offset in OFFSETS]
-        offset = min(costs)[1]
-        return made(offset, made(offset)._found_growth(few))
+        offset = min(OFFSETS, key=lambda tried: made(tried, 0)._plain_stack(few).bits)
+        # Only points are drawn with a width of our choice.
+        width = min(WIDTHS, key=lambda tried: made(offset, tried)._in_company(few)[1]) if deviation is None else 0
+        return made(offset, width, made(offset, width)._found_growth(few))
 
     def settings(self) -> dict[str, Any]:
         domain = self._rows.domain
@@ -355,7 +359,7 @@ class LatentCodec(Codec):
         if self._posterior == "gaussian":
             log_scale = np.clip(outputs[:, units:], *GaussianPosterior.LOG_SCALE_BOUNDS)
         else:
-            log_scale = np.broadcast_to(np.array(self._plan["width"]) * float(np.float32(0.6931472)), outputs.shape)
+            log_scale = np.broadcast_to(np.array(self._plan["width"]) * EIGHTH_OF_LN2, outputs.shape)
         return posterior_intervals(outputs[:, :units], log_scale, self._drawn, self._prior.ends(self._drawn))
 
     def _push_rows(self, stack: Stack, symbols: np.ndarray, k: np.ndarray, bits: np.ndarray) -> None:
@@ -436,13 +440,16 @@ def _prior_of(model: Variant, outputs: np.ndarray) -> CodePrior:
     return NormalPrior(model.latent_dim)
 
 
-def _plan(mean: np.ndarray, deviation: np.ndarray | None, offset: int) -> dict[str, list[int]]:
-    """The bits of each unit's grid: as many as its deviation asks for, and `offset` more for plain codes."""
+def _plan(mean: np.ndarray, deviation: np.ndarray | None, offset: int, narrower: int) -> dict[str, list[int]]:
+    """The bits of each unit's grid: as many as its deviation asks for, and `offset` more for plain codes.
+
+    A point is drawn with the deviation of its unit's codes over all rows, less `narrower` eighths of a power of two.
+    """
     if deviation is None:
-        # A point is drawn with the deviation of an error of rounding to the plain grid: 2^−bits/√12.
-        plain = np.clip(np.ceil(-np.log2(np.maximum(mean.std(0), 2.0**-8))) + offset, LEAST_BITS, MOST_BITS - 2)
-        width = -plain - 2
-        drawn = np.minimum(-width + 2, MOST_BITS)
+        spread = np.log2(np.maximum(mean.std(0), 2.0**-8))
+        plain = np.clip(np.ceil(-spread) + offset, LEAST_BITS, MOST_BITS)
+        width = np.rint(8 * spread) - narrower
+        drawn = np.clip(np.ceil(math.log2(STEPS_PER_DEVIATION) - width / 8), LEAST_BITS, MOST_BITS)
     else:
         narrow = np.quantile(deviation, 0.05, axis=0)
         drawn = np.clip(np.ceil(np.log2(STEPS_PER_DEVIATION / narrow)), 2, MOST_BITS)
