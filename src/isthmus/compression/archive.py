@@ -16,6 +16,8 @@ from .codec import Codec, Rows
 from .container import Reader, Writer, model_digest
 
 CHUNK_ROWS = 65536
+# Images by which it is seen whether a model or a general compressor makes them smaller.
+COMPARED_IMAGES = 4096
 BUDGET_SECONDS = 60.0
 
 Progress = Callable[[str, float], None]
@@ -75,6 +77,14 @@ def codec_named(kind: str) -> type[Codec]:
         from .table.codec import TableCodec
 
         return TableCodec
+    if kind == "images":
+        from .images import ImagesCodec
+
+        return ImagesCodec
+    if kind == "latent":
+        from .latent import LatentCodec
+
+        return LatentCodec
     if kind == "array":
         from .array import ArrayCodec
 
@@ -97,8 +107,15 @@ def codec_for(rows: Rows, total_rows: int, options: Options, progress: Progress 
         raise OptionError("a tolerance is for the numbers of a table; images and arrays come back as they were")
     if isinstance(rows, np.ndarray):
         from .array import ArrayCodec
+        from .images import ImagesCodec
 
-        return ArrayCodec.fit(rows)
+        plain = ArrayCodec.fit(rows)
+        if rows.dtype != np.uint8 or rows.ndim not in (3, 4) or not rows.size:
+            return plain
+        learned = ImagesCodec.fit(rows, options.budget, options.seed, told)
+        few = rows[:: -(-len(rows) // COMPARED_IMAGES)]
+        size = len(learned.parameters()) + len(learned.encode(few)) * len(rows) / len(few)
+        return learned if size < len(plain.encode(few)) * len(rows) / len(few) else plain
     raise DataError(f"rows of type {type(rows).__name__} cannot be archived; tables, images and arrays can be")
 
 
@@ -123,7 +140,7 @@ def write(
     reader = type(codec).restored(settings, parameters) if options.verify else codec
     writer = Writer(stream, header, parameters if model_inside else None)
     for part in parts:
-        rows = len(part) if isinstance(part, np.ndarray) else part.num_rows
+        rows = len(part)
         part = codec.rounded(part)
         own = codec.canonical(part)
         payload = codec.encode(part)
@@ -217,11 +234,7 @@ def _stream(path: str | Path) -> BinaryIO:
         ) from error
 
 
-def chunks(rows: Rows, size: int) -> Iterator[Rows]:
+def chunks(rows: pa.Table | np.ndarray, size: int = CHUNK_ROWS) -> Iterator[Rows]:
     """Rows cut into chunks; no rows are one chunk of none."""
-    if isinstance(rows, pa.Table):
-        for start in range(0, max(rows.num_rows, 1), size):
-            yield rows.slice(start, size)
-    else:
-        for start in range(0, max(len(rows), 1), size):
-            yield rows[start : start + size]
+    for start in range(0, max(len(rows), 1), size):
+        yield rows[start : start + size] if isinstance(rows, np.ndarray) else rows.slice(start, size)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping
+from io import BytesIO
 from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar
@@ -178,6 +179,34 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin,
     def predict(self, X: Rows) -> np.ndarray:
         """1 for inliers, −1 for outliers, shape (rows,)."""
         return np.where(self.decision_function(X) < 0, -1, 1)
+
+    def compress(self, X: Rows) -> bytes:
+        """Rows as the bytes of an archive, from which `decompress` gives them back bit for bit.
+
+        They are coded through this model, which lies inside, in whole numbers: bits-back coding (Townsend et al., 2019,
+        https://arxiv.org/abs/1901.04866), or its codes to a grid where rows are few. `isthmus compress` and
+        `isthmus.compression` train a model of their own, whose archives of tables are smaller.
+        Raises DataError for models that rows cannot be coded through, and for rows that do not fit the schema.
+        """
+        from ..compression.archive import chunks, write
+        from ..compression.latent import LatentCodec
+        from ..files.writing import table_of
+
+        check_is_fitted(self)
+        tensor = self._tensors(X)
+        codec = LatentCodec.from_model(self.model_, self.domain_, tensor[:MOST_CALIBRATION_ROWS], len(tensor))
+        stream = BytesIO()
+        write(stream, codec, chunks(X if isinstance(X, np.ndarray) else table_of(X, "rows")))
+        return stream.getvalue()
+
+    def decompress(self, archive: bytes) -> Rows:
+        """The rows that `compress` was given, in the container that the model was fitted to.
+
+        Raises ArchiveError, naming the place, if the archive is damaged.
+        """
+        from ..compression.archive import Archive
+
+        return Archive(BytesIO(archive), "the archive").read()
 
     def save(self, path: str | Path) -> None:
         """Write everything to one .safetensors file, from which `isthmus.load` makes this estimator again."""

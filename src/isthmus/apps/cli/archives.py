@@ -5,13 +5,16 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ...core.errors import DataError, OptionError
 from . import arguments
 from .screen import print_notes, print_result
+
+if TYPE_CHECKING:
+    from ...compression.codec import Codec
 
 ENDING = ".isth"
 
@@ -21,7 +24,8 @@ External = Annotated[
     typer.Option(
         "--model",
         metavar="M",
-        help="An archive whose model is used, and not written again: decompress needs it, too.",
+        help="An archive whose model is used, and not written again: decompress needs it, too. Or a model that "
+        "`isthmus fit` wrote, which goes into the archive.",
         show_default=False,
     ),
 ]
@@ -64,10 +68,12 @@ def compress(
     options = Options(budget=budget, tolerance=tolerances, verify=verify, seed=seed)
     first, total, parts, notes, size = _parts(data, options.chunk_rows)
     began = time.perf_counter()
+    inside = True
     if model is not None:
         if tolerances is not None:
             raise OptionError("--tolerance is part of a model; with --model, that of the model is used")
-        codec = opened(model).codec
+        inside = model.suffix.lower() != ENDING
+        codec = _fitted_codec(model, first, total) if inside else opened(model).codec
     else:
         codec = codec_for(first, total, options, _progress)
     with replacing(out) as temporary, temporary.open("wb") as stream:
@@ -75,7 +81,7 @@ def compress(
             stream,
             codec,
             parts,
-            model_inside=model is None,
+            model_inside=inside,
             notes={**notes, "input_bytes": size},
             options=options,
             progress=lambda rows: _progress("write", rows / max(total, 1)),
@@ -119,6 +125,15 @@ def decompress(
     else:
         write_rows(given_back(source.read(start, stop), source.notes), out)
     print_result({"rows": stop - start, "out": str(out)}, f"{stop - start:,} rows. Written to {out}", as_json)
+
+
+def _fitted_codec(model: Path, rows: Any, total: int) -> "Codec":
+    """The codec of a model that `isthmus fit` wrote; it lies inside the archive."""
+    from ...compression.latent import LatentCodec
+    from ...saving import load
+
+    estimator = load(model)
+    return LatentCodec.from_model(estimator.model_, estimator.domain_, estimator.domain_.tensors(rows), total)
 
 
 def _parts(data: str, chunk_rows: int) -> tuple[Any, int, Iterator[Any], dict[str, Any], int]:
