@@ -277,6 +277,6 @@ def test_no_number_is_off_by_more_than_the_tolerance(values: list[float | None],
 
 def test_a_tolerance_saves_bytes(table: pa.Table) -> None:
     exact, near = (archived(table, Options(budget=0.0, tolerance=t)) for t in (None, {"ratio": 0.01}))
-    assert len(near) < 0.5 * len(exact)
+    assert len(near) < len(exact) - 3000 * 5  # of 52 bits a number, no more than 12 are left
     with pytest.raises(DataError, match="'nothing'"):
         archived(table, Options(tolerance={"nothing": 0.1}))
