@@ -317,8 +317,8 @@ class ImagesCodec(Codec):
             raise DataError(f"images of {images.dtype}, shape {images.shape}: expected uint8, each of {expected}")
 
     def _blocks(self, count: int) -> Iterator[slice]:
-        """Images (or tiles) that are coded together, each block to a stack of its own. How many they are does not depend
-        on how many there are in all."""
+        """Images (or tiles) that are coded together, each block to a stack of its own. Their number does not depend on
+        how many there are in all."""
         plan = self.plan
         numbers = plan.pitch * (plan.margin + plan.height + plan.above + plan.spread) + 256 * plan.channels
         size = min(max(_BLOCK_NUMBERS // numbers, 1), _BLOCK_IMAGES)
