@@ -144,7 +144,8 @@ class View:
     def restored(cls, settings: dict[str, Any], plan: Plan) -> "View":
         """The view of JSON settings; it must be one of `plan`'s images."""
         values = settings["values"]
-        view = cls(**(settings | {"values": None if values is None else tuple(values)}))
+        given: dict[str, Any] = settings | {"values": None if values is None else tuple(values)}
+        view = cls(**given)
         numbers = [view.height, view.width, view.channels, view.background, view.rows, view.columns]
         if any(type(number) is not int for number in [*numbers, *(view.values or ())]) or type(view.grey) is not bool:
             raise TypeError("a view of other than whole numbers")
