@@ -110,7 +110,7 @@ class _Pieces:
         self.rows = max(BATCH // (self.columns * plan.channels), 1)
         easy = np.zeros((self.count, plan.height), bool)
         if plan.binary or plan.background:
-            empty = ~self.canvas.any(2)
+            empty: np.ndarray = ~np.any(self.canvas, axis=2)
             easy = empty[:, plan.margin :].copy()
             for up in (1, 2):
                 easy[:, up:] &= empty[:, plan.margin : plan.margin + plan.height - up]

@@ -6,12 +6,15 @@ first.
 """
 
 import lzma
+import os
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from ..core.errors import DataError
 from .causal_network import (
@@ -36,7 +39,7 @@ from .coder import Stack
 _BLOCK_NUMBERS = 2**23
 _BLOCK_IMAGES = 1024
 
-# Rows and exceptions of a chunk, bytes of the exceptions.
+# Rows and exceptions of a chunk, bytes of the exceptions; the bytes of each block follow.
 _HEADER = struct.Struct("<III")
 
 _PLAN = "plan"
@@ -141,7 +144,8 @@ class View:
     def restored(cls, settings: dict[str, Any], plan: Plan) -> "View":
         """The view of JSON settings; it must be one of `plan`'s images."""
         values = settings["values"]
-        view = cls(**(settings | {"values": None if values is None else tuple(values)}))
+        given: dict[str, Any] = settings | {"values": None if values is None else tuple(values)}
+        view = cls(**given)
         numbers = [view.height, view.width, view.channels, view.background, view.rows, view.columns]
         if any(type(number) is not int for number in [*numbers, *(view.values or ())]) or type(view.grey) is not bool:
             raise TypeError("a view of other than whole numbers")
@@ -260,24 +264,38 @@ class ImagesCodec(Codec):
             exceptions = odd.astype("<u4").tobytes() + images[odd].tobytes()
             exceptions = lzma.compress(exceptions, format=lzma.FORMAT_ALONE)
             drawn.reshape(len(images), self.view.tiles, -1)[odd] = 0
-        stack = Stack()
-        for start, stop in reversed(list(self._blocks(len(drawn)))):
-            self._push(stack, drawn[start:stop])
-        return _HEADER.pack(len(images), len(odd), len(exceptions)) + exceptions + stack.to_bytes()
+        blocks = list(self._blocks(len(drawn)))
+        coded = _side_by_side(lambda block: self._pushed(drawn[block]), blocks)
+        header = _HEADER.pack(len(images), len(odd), len(exceptions))
+        lengths = np.array([len(each) for each in coded], "<u4").tobytes()
+        return b"".join([header, lengths, exceptions, *coded])
 
     def decode(self, chunk: bytes, count: int) -> np.ndarray:
         if len(chunk) < _HEADER.size:
             raise ValueError("a chunk too short")
         stored, odd, length = _HEADER.unpack_from(chunk)
-        if stored != count or odd > count or length > len(chunk) - _HEADER.size:
+        # A block, of which there are many images, has at least the four bytes of its length.
+        if stored != count or odd > count or count * self.view.tiles > len(chunk) * _BLOCK_IMAGES:
             raise ValueError("a chunk of other images")
-        places, exceptions = self._exceptions(chunk[_HEADER.size : _HEADER.size + length], odd, count)
-        stack = Stack.from_bytes(chunk[_HEADER.size + length :])
         plan = self.plan
+        blocks = list(self._blocks(count * self.view.tiles))
+        start = _HEADER.size + 4 * len(blocks)
+        if start > len(chunk):
+            raise ValueError("a chunk too short")
+        lengths = np.frombuffer(chunk[_HEADER.size : start], "<u4").astype(np.int64)
+        ends = start + length + np.cumsum(lengths)
+        if len(chunk) != (ends[-1] if len(blocks) else start + length):
+            raise ValueError("a chunk of other images")
+        places, exceptions = self._exceptions(chunk[start : start + length], odd, count)
+        stacks = [Stack.from_bytes(chunk[end - size : end]) for end, size in zip(ends, lengths, strict=True)]
         drawn = np.empty((count * self.view.tiles, plan.height, plan.width * plan.channels), np.uint8)
-        for start, stop in self._blocks(len(drawn)):
-            drawn[start:stop] = self._popped(stack, stop - start)
-        if not stack.empty:
+
+        def pop(number: int) -> None:
+            block = blocks[number]
+            drawn[block] = self._popped(stacks[number], block.stop - block.start)
+
+        _side_by_side(pop, range(len(blocks)))
+        if not all(stack.empty for stack in stacks):
             raise ValueError("a chunk with more than its images")
         images = self.view.undrawn(drawn)
         images[places] = exceptions
@@ -299,13 +317,14 @@ class ImagesCodec(Codec):
             expected = " × ".join(map(str, self.view.shape))
             raise DataError(f"images of {images.dtype}, shape {images.shape}: expected uint8, each of {expected}")
 
-    def _blocks(self, count: int) -> Iterator[tuple[int, int]]:
-        """Images (or tiles) that are coded together; how many does not depend on how many there are."""
+    def _blocks(self, count: int) -> Iterator[slice]:
+        """Images (or tiles) that are coded together, each block to a stack of its own. Their number does not depend on
+        how many there are in all."""
         plan = self.plan
         numbers = plan.pitch * (plan.margin + plan.height + plan.above + plan.spread) + 256 * plan.channels
         size = min(max(_BLOCK_NUMBERS // numbers, 1), _BLOCK_IMAGES)
         for start in range(0, count, size):
-            yield start, min(start + size, count)
+            yield slice(start, min(start + size, count))
 
     def _exceptions(self, data: bytes, odd: int, count: int) -> tuple[np.ndarray, np.ndarray]:
         """Places (odd,) and images (odd, …) of those that are kept as they are."""
@@ -358,8 +377,9 @@ class ImagesCodec(Codec):
             line.rows[which, column + plan.side, plan.above, channel] = pixel
         return network.inside(canvas).astype(np.uint8)
 
-    def _push(self, stack: Stack, drawn: np.ndarray) -> None:
-        """What `_popped` pops, in the opposite order."""
+    def _pushed(self, drawn: np.ndarray) -> bytes:
+        """A stack of what `_popped` pops, pushed in the opposite order."""
+        stack = Stack()
         plan, network = self.plan, self.network
         canvas = network.canvas(len(drawn))
         network.inside(canvas)[...] = drawn
@@ -384,6 +404,7 @@ class ImagesCodec(Codec):
             stack.push(high, weights_of(network.high(second, channel)))
             if plan.background:
                 stack.push((pixel != 0).astype(np.int64), bit_weights(network.flag(first, channel)))
+        return stack.to_bytes()
 
     def _places(self, canvas: np.ndarray, forwards: bool) -> Iterator[tuple[int, int, int, Line]]:
         """Rows, columns and channels in their order, or its opposite; each row's line is made as it begins."""
@@ -404,6 +425,13 @@ class ImagesCodec(Codec):
         if self.plan.background:
             often[:, :, 0, 0] = 0  # those that have no halves
         return often
+
+
+def _side_by_side(work: Callable[[Any], Any], parts: Sequence[Any]) -> list[Any]:
+    """The work on each part, on all cores. Matrix products are so small that threads of their own would only wait for
+    each other."""
+    with threadpool_limits(1, "blas"), ThreadPoolExecutor(os.cpu_count() or 1) as threads:
+        return list(threads.map(work, parts))
 
 
 def planned(drawn: np.ndarray, channels: int, binary: bool, background: bool) -> Plan:
