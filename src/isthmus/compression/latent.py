@@ -44,7 +44,7 @@ MOST_CELLS = 2**28
 CALIBRATION_ROWS = 512
 # Of more rows than this, a sample tells whether plain coding would be shorter.
 COMPARED_ROWS = 256
-MUCH_SHORTER = 0.98
+HARDLY_LONGER = 1.01
 # Roundings of weights that are tried; the coarsest of those is taken that code rows nearly as well as any.
 NOISES = (0.0025, 0.005, 0.01, 0.02, 0.04, 0.08, 0.16)
 NEARLY = 1.004
@@ -285,7 +285,7 @@ class LatentCodec(Codec):
         drawn = self._drawn_stack(symbols)
         if len(symbols) > COMPARED_ROWS:
             few = symbols[:: len(symbols) // COMPARED_ROWS]
-            if self._plain_stack(few).bits / len(few) > MUCH_SHORTER * drawn.bits / len(symbols):
+            if self._plain_stack(few).bits > HARDLY_LONGER * self._in_company(few)[1]:
                 return _BITS_BACK, drawn
         plain = self._plain_stack(symbols)
         return (_PLAIN, plain) if plain.bits < drawn.bits else (_BITS_BACK, drawn)
