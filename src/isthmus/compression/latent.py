@@ -30,7 +30,7 @@ from ..variants.fsq import FSQ
 from .codec import Codec, Rows
 from .coder import MOST_SYMBOLS, Stack
 from .codes import CodePrior, LevelPrior, MixturePrior, NormalPrior, posterior_intervals
-from .exact_network import MOST_WEIGHTS, ONE, WEIGHT_NOISE, Network, packed, quantised, to_whole, unpacked
+from .exact_network import MOST_WEIGHTS, ONE, Network, packed, quantised, to_whole, unpacked
 from .intervals import INTERVALS, Intervals
 from .observations import Observations
 from .observed_images import ImageObservations, image_facts
@@ -44,9 +44,10 @@ MOST_CELLS = 2**28
 CALIBRATION_ROWS = 512
 # Of more rows than this, a sample tells whether plain coding would be shorter.
 COMPARED_ROWS = 256
-MUCH_SHORTER = 0.98
-# Roundings of weights that are tried where the number of rows is known.
-NOISES = (0.005, 0.01, 0.02, 0.04, 0.08, 0.16)
+HARDLY_LONGER = 1.01
+# Roundings of weights that are tried; the coarsest of those is taken that code rows nearly as well as any.
+NOISES = (0.0025, 0.005, 0.01, 0.02, 0.04, 0.08, 0.16)
+NEARLY = 1.004
 # A posterior's deviation is at least this many steps of the grid.
 STEPS_PER_DEVIATION = 4
 LEAST_BITS, MOST_BITS = -20, 12
@@ -115,7 +116,8 @@ class LatentCodec(Codec):
     ) -> "LatentCodec":
         """The codec of a fitted model; precisions are chosen on some rows, as a tensor of the domain.
 
-        `count` says how many rows there will be: the fewer, the fewer bits are spent on the weights.
+        `count` says how many rows there will be: the fewer, the fewer bits are spent on the weights. Without it, rows
+        are coded about as well as the model can.
         Raises DataError for models whose codes or networks cannot be coded with.
         """
         x = calibration_rows[:CALIBRATION_ROWS]
@@ -128,14 +130,12 @@ class LatentCodec(Codec):
         with np.errstate(all="ignore"):
             rows = _learned(domain, decoder.head, x)
             symbols = rows.symbols(domain.rows(x))
-            made = [
-                cls._made(model.encoder.network, decoder.network, model, rows, symbols, noise)
-                for noise in ([WEIGHT_NOISE] if count is None else NOISES)
-            ]
-            if len(made) == 1:
-                return made[0]
+            made = [cls._made(model.encoder.network, decoder.network, model, rows, symbols, noise) for noise in NOISES]
             few = symbols[:: -(-len(symbols) // COMPARED_ROWS)]
-            costs = [len(codec.parameters()) + codec._bits(few) / 8 / len(few) * (count or 0) for codec in made]
+            bits = np.array([codec._bits(few) for codec in made])
+        if count is None:
+            return made[int(np.flatnonzero(bits <= NEARLY * bits.min())[-1])]
+        costs = [len(codec.parameters()) + own / 8 / len(few) * count for codec, own in zip(made, bits, strict=True)]
         return made[int(np.argmin(costs))]
 
     @classmethod
@@ -285,7 +285,7 @@ class LatentCodec(Codec):
         drawn = self._drawn_stack(symbols)
         if len(symbols) > COMPARED_ROWS:
             few = symbols[:: len(symbols) // COMPARED_ROWS]
-            if self._plain_stack(few).bits / len(few) > MUCH_SHORTER * drawn.bits / len(symbols):
+            if self._plain_stack(few).bits > HARDLY_LONGER * self._in_company(few)[1]:
                 return _BITS_BACK, drawn
         plain = self._plain_stack(symbols)
         return (_PLAIN, plain) if plain.bits < drawn.bits else (_BITS_BACK, drawn)

@@ -43,7 +43,12 @@ class Grid:
             grid = cls(type_, max(1, divisor))
             if len(values) and np.mean(same(grid.nearest(values), values)) >= QUOTIENT_SHARE:
                 return grid
-        return cls(type_, None, int(np.clip(FINENESS - np.frexp(spread or 1.0)[1], -1000, 1000)))
+        # Fine enough for most small values, too, where the largest leave room for it.
+        sizes = np.abs(values[values != 0])
+        small, large = (float(np.quantile(sizes, share)) if len(sizes) else 1.0 for share in (0.01, 1.0))
+        power = max(FINENESS - np.frexp(spread or 1.0)[1], 6 - np.frexp(small)[1])
+        power = min(power, np.frexp(FARTHEST)[1] - 4 - np.frexp(large)[1])
+        return cls(type_, None, int(np.clip(power, -1000, 1000)))
 
     @classmethod
     def restored(cls, stored: dict[str, Any]) -> "Grid":
