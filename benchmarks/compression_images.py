@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from isthmus.compression.images import ImagesCodec
+from isthmus.compression.images.codec import ImagesCodec
 from machine import description
 
 BINARY_SEED = 1

@@ -59,4 +59,15 @@ def test_generated_pages_are_current_and_links_lead_somewhere():
 def test_the_readme_names_every_command_of_its_promise():
     shell = [text for _, language, text in blocks(ROOT / "README.md") if language == "sh"]
     given = {command[0] for text in shell for command in commands(text)}
-    assert given == {"compare", "fit", "encode", "decode", "generate", "score", "explain", "info"}
+    assert given == {
+        "compare",
+        "fit",
+        "encode",
+        "decode",
+        "generate",
+        "score",
+        "compress",
+        "decompress",
+        "explain",
+        "info",
+    }

@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from isthmus.compression.causal_network import (
+from isthmus.compression.images.codec import ImagesCodec, View, planned
+from isthmus.compression.images.network import (
     LARGEST_WEIGHT,
     CausalNetwork,
     Plan,
@@ -22,7 +23,6 @@ from isthmus.compression.causal_network import (
     packed,
     unpacked,
 )
-from isthmus.compression.images import ImagesCodec, View, planned
 from isthmus.core.errors import DataError
 
 
@@ -100,7 +100,7 @@ def test_blocks_change_how_images_are_computed_but_not_what_comes_back(
 ) -> None:
     codec, images = reusable("on white"), pictures("on white", (40, 7, 6), 2)
     whole = len(codec.encode(images))
-    monkeypatch.setattr("isthmus.compression.images._BLOCK_IMAGES", block)
+    monkeypatch.setattr("isthmus.compression.images.codec._BLOCK_IMAGES", block)
     chunk = codec.encode(images)
     assert abs(len(chunk) - whole) <= 8 * -(-40 // block)
     np.testing.assert_array_equal(codec.decode(chunk, 40), images)
@@ -111,7 +111,7 @@ def test_chunks_are_the_same_whatever_the_number_of_threads(tmp_path) -> None:
     np.save(tmp_path / "images.npy", images)
     (tmp_path / "parameters").write_bytes(codec.parameters())
     script = (
-        "import numpy as np, sys, hashlib; from isthmus.compression.images import ImagesCodec;"
+        "import numpy as np, sys, hashlib; from isthmus.compression.images.codec import ImagesCodec;"
         f"codec = ImagesCodec.restored({codec.settings()!r}, open('parameters', 'rb').read());"
         "chunk = codec.encode(np.load('images.npy')); codec.decode(chunk, 64);"
         "print(hashlib.sha256(chunk).hexdigest(), 'torch' in sys.modules)"

@@ -17,7 +17,7 @@ from threadpoolctl import threadpool_limits
 
 import isthmus
 from isthmus.comparison.coding import negative_bound
-from isthmus.compression.latent import LatentCodec
+from isthmus.compression.latent.codec import LatentCodec
 from isthmus.core.errors import DataError
 from isthmus.estimator.base import Estimator
 from isthmus.files.bundled import read_bundled
@@ -133,7 +133,7 @@ def test_threads_and_torchs_precision_change_nothing(fitted: Any, kind: str) -> 
 
 DECODE = """
 import hashlib, json, pathlib, sys
-from isthmus.compression.latent import LatentCodec
+from isthmus.compression.latent.codec import LatentCodec
 for folder in map(pathlib.Path, sys.argv[1:]):
     codec = LatentCodec.restored(json.loads((folder / "settings").read_text()), (folder / "parameters").read_bytes())
     rows = codec.decode((folder / "chunk").read_bytes(), int((folder / "count").read_text()))

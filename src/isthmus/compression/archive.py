@@ -78,11 +78,11 @@ def codec_named(kind: str) -> type[Codec]:
 
         return TableCodec
     if kind == "images":
-        from .images import ImagesCodec
+        from .images.codec import ImagesCodec
 
         return ImagesCodec
     if kind == "latent":
-        from .latent import LatentCodec
+        from .latent.codec import LatentCodec
 
         return LatentCodec
     if kind == "array":
@@ -107,7 +107,7 @@ def codec_for(rows: Rows, total_rows: int, options: Options, progress: Progress 
         raise OptionError("a tolerance is for the numbers of a table; images and arrays come back as they were")
     if isinstance(rows, np.ndarray):
         from .array import ArrayCodec
-        from .images import ImagesCodec
+        from .images.codec import ImagesCodec
 
         plain = ArrayCodec.fit(rows)
         if rows.dtype != np.uint8 or rows.ndim not in (3, 4) or not rows.size:

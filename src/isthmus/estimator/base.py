@@ -189,7 +189,7 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin,
         Raises DataError for models that rows cannot be coded through, and for rows that do not fit the schema.
         """
         from ..compression.archive import chunks, write
-        from ..compression.latent import LatentCodec
+        from ..compression.latent.codec import LatentCodec
         from ..files.writing import table_of
 
         check_is_fitted(self)

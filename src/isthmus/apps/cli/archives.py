@@ -129,7 +129,7 @@ def decompress(
 
 def _fitted_codec(model: Path, rows: Any, total: int) -> "Codec":
     """The codec of a model that `isthmus fit` wrote; it lies inside the archive."""
-    from ...compression.latent import LatentCodec
+    from ...compression.latent.codec import LatentCodec
     from ...saving import load
 
     estimator = load(model)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from .causal_network import (
+from .network import (
     HALF,
     LARGEST_ACTIVATION,
     LARGEST_PIXEL,

@@ -13,12 +13,12 @@ from scipy import stats
 from threadpoolctl import threadpool_limits
 from torch import nn
 
-from isthmus.compression import curves
 from isthmus.compression.coder import Stack
-from isthmus.compression.exact_network import LIMIT, ONE, Network, packed, quantised, to_whole, unpacked
-from isthmus.compression.intervals import intervals
-from isthmus.compression.numbers import Grid, same
-from isthmus.compression.observations import two_weights_of, weights_of
+from isthmus.compression.latent import curves
+from isthmus.compression.latent.intervals import intervals
+from isthmus.compression.latent.network import LIMIT, ONE, Network, packed, quantised, to_whole, unpacked
+from isthmus.compression.latent.numbers import Grid, same
+from isthmus.compression.latent.observations import two_weights_of, weights_of
 from isthmus.core.errors import DataError
 from isthmus.core.randomness import Randomness
 from isthmus.parts.networks import ConvolutionalDecoder, ConvolutionalEncoder, Perceptron, built

@@ -16,8 +16,10 @@ from typing import Any, ClassVar
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from ..core.errors import DataError
-from .causal_network import (
+from ...core.errors import DataError
+from ..codec import Codec
+from ..coder import Stack
+from .network import (
     HALF,
     LARGEST_PIXEL,
     MOST_PIXELS,
@@ -30,9 +32,7 @@ from .causal_network import (
     unpacked,
     weights_of,
 )
-from .causal_training import trained
-from .codec import Codec
-from .coder import Stack
+from .training import trained
 
 # A block has at most this many images, and its arrays at most so many numbers. Chunks are written by blocks: with
 # others, what was written can no longer be read.

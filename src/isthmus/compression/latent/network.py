@@ -15,10 +15,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from ..core.errors import DataError
-from ..parts.networks import ConvolutionalDecoder, Residual
+from ...core.errors import DataError
+from ...parts.networks import ConvolutionalDecoder, Residual
+from ..coder import MOST_SYMBOLS, Stack
 from . import curves
-from .coder import MOST_SYMBOLS, Stack
 
 FRACTION_BITS = 12
 ONE = 2.0**FRACTION_BITS

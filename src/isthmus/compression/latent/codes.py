@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from ..coder import MOST_SYMBOLS, Stack
 from . import curves
-from .coder import MOST_SYMBOLS, Stack
-from .exact_network import to_whole
 from .intervals import Intervals, intervals
+from .network import to_whole
 
 # Codes under a standard normal prior end here.
 FARTHEST_NORMAL = 12.0

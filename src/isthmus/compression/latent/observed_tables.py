@@ -7,16 +7,16 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from ..core.errors import DataError
-from ..domains.table import Table
-from ..domains.table.blocks import (
+from ...core.errors import DataError
+from ...domains.table import Table
+from ...domains.table.blocks import (
     LEAST_DEGREES,
     LEAST_LOG_SCALE_PER_ROW,
     LOG_SCALE_BOUNDS,
     MIXTURE_COMPONENTS,
     NumberBlock,
 )
-from ..domains.table.columns import (
+from ...domains.table.columns import (
     BooleanColumn,
     CategoryColumn,
     Column,
@@ -25,13 +25,13 @@ from ..domains.table.columns import (
     Quantity,
     WholeColumn,
 )
-from ..domains.table.frames import combined, from_arrow, to_arrow
-from ..domains.table.likelihood import TableHead
+from ...domains.table.frames import combined, from_arrow, to_arrow
+from ...domains.table.likelihood import TableHead
+from ..coder import MOST_SYMBOLS, Stack
 from . import cells as cell_values
 from . import curves
-from .coder import MOST_SYMBOLS, Stack
-from .exact_network import ONE, to_whole
 from .intervals import FARTHEST, Intervals, intervals
+from .network import ONE, to_whole
 from .numbers import Grid, Scales, plain_scale
 from .observations import MARGIN, Observations, Rows, Symbols, kept_noise, noise_of, two_weights_of, weights_of
 

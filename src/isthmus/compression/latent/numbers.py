@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from ..domains.table.columns import NumberColumn, Quantity
-from ..domains.table.scaling import Scale
+from ...domains.table.columns import NumberColumn, Quantity
+from ...domains.table.scaling import Scale
 from . import curves
 from .intervals import FARTHEST
 

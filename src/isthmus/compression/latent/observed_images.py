@@ -5,12 +5,12 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from ..core.errors import DataError
-from ..domains.image import Image, ImageHead
+from ...core.errors import DataError
+from ...domains.image import Image, ImageHead
+from ..coder import MOST_SYMBOLS, Stack
 from . import curves
-from .coder import MOST_SYMBOLS, Stack
-from .exact_network import ONE, to_whole
 from .intervals import FARTHEST, Intervals, intervals
+from .network import ONE, to_whole
 from .numbers import Grid, Scales, plain_scale
 from .observations import MARGIN, Observations, Rows, Symbols, kept_noise, noise_of, two_weights_of, weights_of
 

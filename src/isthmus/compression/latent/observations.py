@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from ..domains.base import Domain
-from .coder import MOST_SYMBOLS, Stack
-from .exact import LOGIT_UNIT, exponentials, softmax_weights
-from .exact_network import ONE
+from ...domains.base import Domain
+from ..coder import MOST_SYMBOLS, Stack
+from ..exact import LOGIT_UNIT, exponentials, softmax_weights
+from .network import ONE
 
 Symbols = np.ndarray
 Rows = Any

@@ -11,8 +11,8 @@ from functools import cache
 
 import numpy as np
 
+from ..coder import Stack
 from . import curves
-from .coder import Stack
 
 # Whole numbers up to this are coded; differences of two are exact in float64.
 FARTHEST = 2.0**51

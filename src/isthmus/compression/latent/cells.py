@@ -6,10 +6,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..core.errors import DataError
-from ..domains.table.arrow_types import is_text, plain, value_type
-from ..domains.table.columns import Column
-from ..domains.table.times import integer_of, is_time
+from ...core.errors import DataError
+from ...domains.table.arrow_types import is_text, plain, value_type
+from ...domains.table.columns import Column
+from ...domains.table.times import integer_of, is_time
 
 
 def settled(column: Column, cells: pa.Array) -> pa.Array:

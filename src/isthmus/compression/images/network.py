@@ -25,8 +25,8 @@ from typing import Any
 
 import numpy as np
 
-from .coder import Stack
-from .exact import EXACT_IN_FLOAT32, LOGIT_UNIT, exponentials, softmax_weights
+from ..coder import Stack
+from ..exact import EXACT_IN_FLOAT32, LOGIT_UNIT, exponentials, softmax_weights
 
 UNIT = 64
 LARGEST_PIXEL = 255

@@ -16,22 +16,22 @@ from typing import Any, ClassVar
 import numpy as np
 from torch import Tensor, nn
 
-from .. import domains
-from ..core.errors import DataError
-from ..domains.base import Domain
-from ..domains.image import Image, ImageHead
-from ..domains.table import Table
-from ..domains.table.likelihood import TableHead
-from ..parts.networks import Decoder
-from ..parts.posteriors import GaussianPosterior
-from ..variants.autoencoder import Autoencoder
-from ..variants.base import GaussianVariant, Variant
-from ..variants.fsq import FSQ
-from .codec import Codec, Rows
-from .coder import MOST_SYMBOLS, Stack
+from ... import domains
+from ...core.errors import DataError
+from ...domains.base import Domain
+from ...domains.image import Image, ImageHead
+from ...domains.table import Table
+from ...domains.table.likelihood import TableHead
+from ...parts.networks import Decoder
+from ...parts.posteriors import GaussianPosterior
+from ...variants.autoencoder import Autoencoder
+from ...variants.base import GaussianVariant, Variant
+from ...variants.fsq import FSQ
+from ..codec import Codec, Rows
+from ..coder import MOST_SYMBOLS, Stack
 from .codes import CodePrior, LevelPrior, MixturePrior, NormalPrior, posterior_intervals
-from .exact_network import MOST_WEIGHTS, ONE, Network, packed, quantised, to_whole, unpacked
 from .intervals import INTERVALS, Intervals
+from .network import MOST_WEIGHTS, ONE, Network, packed, quantised, to_whole, unpacked
 from .observations import Observations
 from .observed_images import ImageObservations, image_facts
 from .observed_tables import TableObservations, table_facts

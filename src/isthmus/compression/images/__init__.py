@@ -1,0 +1,1 @@
+"""Images: every pixel foretold from those before it."""

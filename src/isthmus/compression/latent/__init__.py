@@ -1,0 +1,1 @@
+"""Rows through a fitted model: bits-back coding with its posterior, its prior and its likelihood."""
