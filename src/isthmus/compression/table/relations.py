@@ -112,7 +112,7 @@ def found(
         # The quick measure orders the trials, the true cost decides among the first.
         improved = [(cost(_residuals(target, relation, known)), relation, pair) for _, relation, pair in trials[:3]]
         least = min(improved, key=lambda each: each[0])
-        if least[0] > 0.95 * best_cost:
+        if least[0] > 0.985 * best_cost:
             break
         best_cost, best = least[0], least[1]
         chosen.append(least[2])
