@@ -13,7 +13,7 @@ own bits are kept aside (an unseen word, a number with more decimals than the ot
 - words: the place in the sorted list of the column's words
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -92,7 +92,7 @@ class Form:
         return form
 
     def _fit_words(self, cells: pa.Array) -> "Form":
-        words = pc.unique(cells.drop_null()).to_pylist()
+        words = pc.unique(_reckonable(cells).drop_null()).to_pylist()
         if len(words) > max(MOST_WORDS * len(cells), 16):
             self.kind = "text"
         else:
@@ -113,7 +113,8 @@ class Form:
     def _fit_rounding(self, cells: pa.Array, tolerance: float) -> None:
         values = cells.drop_null().to_numpy(zero_copy_only=False).astype(np.float64)
         values = values[np.isfinite(values)]
-        extent = float(np.ptp(values)) if len(values) else 0.0
+        with np.errstate(over="ignore"):
+            extent = float(np.ptp(values)) if len(values) else 0.0
         bound = tolerance * extent
         if not np.isfinite(bound) or bound <= 0 or np.abs(values).max() >= 2.0**52 * bound:
             return
@@ -137,6 +138,7 @@ class Form:
 
     def cells(self, cells: pa.Array) -> Cells:
         """Cells → whole numbers. Not for columns of kind "text"."""
+        cells = _reckonable(cells)
         raw, states = self._raw(cells)
         numbers = (raw - self.origin) // self.unit
         odd = (states == PRESENT) & (numbers * self.unit + self.origin != raw)
@@ -177,9 +179,12 @@ class Form:
 
     def _on_grid(self, steps: np.ndarray) -> np.ndarray:
         """The values of steps, in the column's own type."""
-        values = steps * self.step + self.first
+        width = np.dtype(self.type.to_pandas_dtype())
         with np.errstate(over="ignore", invalid="ignore"):
-            return values.astype(self.type.to_pandas_dtype())
+            values = steps * self.step + self.first
+            if width.kind in "iu":  # what an integer type does not hold, machines convert each in its own way
+                values = np.clip(values, max(np.iinfo(width).min, -(2**53)), min(np.iinfo(width).max, 2**53))
+            return values.astype(width)
 
     def rounded(self, cells: pa.Array) -> pa.Array:
         """Cells as they will come back."""
@@ -187,6 +192,9 @@ class Form:
 
     def restored(self, cells: Cells) -> pa.Array:
         """Whole numbers → cells. Raises ValueError for numbers that stand for no cell."""
+        if pa.types.is_string_view(self.type):
+            plain = replace(self, type=pa.large_string())
+            return plain.restored(replace(cells, odd=_reckonable(cells.odd))).cast(self.type)
         raw = cells.numbers * self.unit + self.origin
         missing = pa.array(cells.states != PRESENT)
         if self.categories is not None:
@@ -262,6 +270,11 @@ class Form:
         elif kind == "words" and parameters:
             form.words = from_plain_bytes(parameters, pa.large_string()).to_pylist()
         return form
+
+
+def _reckonable(cells: pa.Array) -> pa.Array:
+    """Cells in a type that all of Arrow's functions take."""
+    return cells.cast(pa.large_string()) if pa.types.is_string_view(cells.type) else cells
 
 
 def _floats(cells: pa.Array) -> np.ndarray:
