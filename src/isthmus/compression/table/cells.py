@@ -29,7 +29,9 @@ PRESENT, MISSING, ODD = 0, 1, 2
 
 MOST_DECIMALS = 9
 # A list of words longer than this share of the rows is no dictionary: the column is packed as text.
-MOST_WORDS = 0.5
+MOST_SHARE = 0.5
+# Nor is one of so many words or bytes; all columns together may have as many.
+MOST_WORDS, LONGEST_WORDS = 2**22, 2**27
 
 _GRID = (("step", 0.0), ("first", 0.0), ("bound", 0.0))
 KINDS = ("whole", "clock", "decimal", "bits", "grid", "words", "text")
@@ -93,7 +95,8 @@ class Form:
 
     def _fit_words(self, cells: pa.Array) -> "Form":
         words = pc.unique(_reckonable(cells).drop_null()).to_pylist()
-        if len(words) > max(MOST_WORDS * len(cells), 16):
+        size = sum(len(word.encode()) for word in words)
+        if len(words) > min(max(MOST_SHARE * len(cells), 16), MOST_WORDS) or size > LONGEST_WORDS:
             self.kind = "text"
         else:
             self.kind, self.words = "words", sorted(words)
@@ -235,6 +238,15 @@ class Form:
             restored = both.take(pa.array(np.where(odd, len(raw) + places, np.arange(len(raw)))))
         return restored
 
+    def text_bytes(self, cells: Cells) -> int:
+        """How long the words and categories of cells are in all."""
+        words = pa.array(self.words, pa.large_string()) if self.kind == "words" else self.categories
+        if words is None or not len(words) or not is_text(words.type):
+            return 0
+        lengths = pc.binary_length(_reckonable(words)).fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64)
+        places = cells.numbers[cells.present] * self.unit + self.origin
+        return int(lengths[np.clip(places, 0, len(lengths) - 1)].sum())
+
     def settings(self) -> dict[str, Any]:
         """All but the words, as JSON."""
         held: dict[str, Any] = {"name": self.name, "type": type_to_json(self.name, self.type), "kind": self.kind}
@@ -268,6 +280,8 @@ class Form:
         if pa.types.is_dictionary(type_):
             form.categories = from_plain_bytes(parameters, type_.value_type)
         elif kind == "words" and parameters:
+            if len(unframed(parameters)[1]) > 5 * MOST_WORDS:
+                raise ValueError("too many words")
             form.words = from_plain_bytes(parameters, pa.large_string()).to_pylist()
         return form
 
