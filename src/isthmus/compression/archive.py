@@ -1,6 +1,7 @@
 """Rows → archive → rows: the codec that suits them, chunk by chunk, each verified before it is written."""
 
 import math
+import struct
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -13,12 +14,26 @@ import pyarrow as pa
 from ..core.errors import ArchiveError, DataError, OptionError
 from ..files.failures import reason, shown
 from .codec import Codec, Rows
-from .container import Reader, Writer, model_digest
+from .container import LARGEST_CHUNK, Reader, Writer, model_digest
 
 CHUNK_ROWS = 65536
 # Images by which it is seen whether a model or a general compressor makes them smaller.
 COMPARED_IMAGES = 4096
 BUDGET_SECONDS = 60.0
+
+# What decoders raise for what no encoder wrote.
+_DAMAGE = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    NotImplementedError,
+    RecursionError,
+    TypeError,
+    ValueError,
+    struct.error,
+    pa.ArrowException,
+)
 
 Progress = Callable[[str, float], None]
 
@@ -139,10 +154,8 @@ def write(
     # The reader of an archive will have no other codec than this one.
     reader = type(codec).restored(settings, parameters) if options.verify else codec
     writer = Writer(stream, header, parameters if model_inside else None)
-    for part in parts:
+    for part, own in _fitting(codec, map(codec.rounded, parts)):
         rows = len(part)
-        part = codec.rounded(part)
-        own = codec.canonical(part)
         payload = codec.encode(part)
         if options.verify and codec.canonical(reader.decode(payload, rows)) != own:
             raise ArchiveError(f"rows from {writer.rows:,} on do not come back as they were; please report this")
@@ -152,6 +165,20 @@ def write(
     spent = {name: round(value, 1) for name, value in getattr(codec, "spent", {}).items()}
     size = writer.close({**(notes or {}), "spent": list(spent.items())})
     return Summary(size, writer.rows, writer.model_bytes, spent)
+
+
+def _fitting(codec: Codec, parts: Iterable[Rows]) -> Iterator[tuple[Rows, bytes]]:
+    """Parts, and their canonical forms, in halves where a reader would not take them whole."""
+    for part in parts:
+        rows = len(part)
+        own = codec.canonical(part) if rows <= codec.most_rows else b""
+        if rows <= codec.most_rows and len(own) <= LARGEST_CHUNK:
+            yield part, own
+        elif rows < 2:
+            raise DataError(f"a row takes {len(own):,} bytes; the most that an archive keeps are {LARGEST_CHUNK:,}")
+        else:
+            half = rows // 2
+            yield from _fitting(codec, [codec.part(part, 0, half), codec.part(part, half, rows)])
 
 
 class Archive:
@@ -169,7 +196,7 @@ class Archive:
                 self.codec = self._foreign(model, header)
         except ArchiveError:
             raise
-        except (ValueError, KeyError, TypeError, IndexError, OverflowError, pa.ArrowException) as error:
+        except _DAMAGE as error:
             raise self.reader.damaged("its model") from error
 
     def _foreign(self, model: "Archive | None", header: dict[str, Any]) -> Codec:
@@ -198,17 +225,24 @@ class Archive:
     def parts(self, start: int = 0, stop: int | None = None) -> Iterator[Rows]:
         """Rows from `start` to before `stop`, chunk by chunk, each verified against the digest of its rows."""
         stop = self.rows if stop is None else stop
+        digests = sha256()
         for number in self.reader.chunks_of(start, stop):
             chunk = self.reader.chunk(number)
+            digests.update(chunk.digest)
             try:
+                if chunk.rows > self.codec.most_rows:
+                    raise ValueError("more rows than a chunk may have")
                 rows = self.codec.decode(chunk.payload, chunk.rows)
                 same = sha256(self.codec.canonical(rows)).digest() == chunk.digest
-            except (ValueError, KeyError, TypeError, IndexError, OverflowError, pa.ArrowException) as error:
+            except _DAMAGE as error:
                 raise self.reader.damaged(self.reader.place_of(number)) from error
             if not same:
                 raise self.reader.damaged(self.reader.place_of(number))
             low, high = max(start - chunk.first, 0), min(stop - chunk.first, chunk.rows)
             yield rows if (low, high) == (0, chunk.rows) else self.codec.part(rows, low, high)
+        whole = start == 0 and stop == self.rows and all(entry.rows for entry in self.reader.entries)
+        if whole and digests.hexdigest() != self.reader.index["digest"]:
+            raise self.reader.damaged("its index")
 
     def read(self, start: int = 0, stop: int | None = None) -> Rows:
         """Rows from `start` to before `stop`."""

@@ -1,18 +1,24 @@
 """Arrays of numbers that are neither a table nor images: kept exactly, by general compressors."""
 
+import math
 from typing import Any
 
 import numpy as np
 
 from ..core.errors import DataError
-from .codec import Codec
-from .packing import packed, unpacked
+from .codec import MOST_CHUNK_ROWS, Codec
+from .packing import LARGEST_BLOCK, packed, unpacked
 
 
 class ArrayCodec(Codec):
     """Arrays (rows, …) of one element type and shape; each byte of the elements is packed beside its like."""
 
     kind = "array"
+
+    @property
+    def most_rows(self) -> int:
+        row = math.prod(self.shape) * self.dtype.itemsize
+        return max(1, min(MOST_CHUNK_ROWS, LARGEST_BLOCK // max(row, 1)))
 
     def __init__(self, dtype: np.dtype, shape: tuple[int, ...]):
         self.dtype, self.shape = dtype, shape
@@ -45,8 +51,8 @@ class ArrayCodec(Codec):
         return packed(octets.T.tobytes())
 
     def decode(self, chunk: bytes, count: int) -> np.ndarray:
-        size = count * int(np.prod(self.shape, dtype=object)) * self.dtype.itemsize
-        octets = unpacked(chunk, max(size, 1))
+        size = count * math.prod(self.shape) * self.dtype.itemsize
+        octets = unpacked(chunk, max(min(size, LARGEST_BLOCK), 1))
         if len(octets) != size:
             raise ValueError("another number of bytes than of rows")
         data = np.frombuffer(octets, np.uint8).reshape(self.dtype.itemsize, -1).T.tobytes()

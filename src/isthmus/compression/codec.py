@@ -3,6 +3,8 @@
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
+MOST_CHUNK_ROWS = 2**20
+
 Rows = Any  # a pyarrow.Table, an array of images: what `kind` says
 
 
@@ -27,6 +29,11 @@ class Codec(ABC):
     @abstractmethod
     def restored(cls, settings: dict[str, Any], parameters: bytes) -> "Codec":
         """The codec of those settings and parameters. Raises KeyError, TypeError or ValueError where they are not."""
+
+    @property
+    def most_rows(self) -> int:
+        """How many rows a chunk may have, so that decoding one takes no more time and memory than a reader has."""
+        return MOST_CHUNK_ROWS
 
     @abstractmethod
     def encode(self, rows: Rows) -> bytes:

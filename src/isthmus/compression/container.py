@@ -12,7 +12,8 @@ from hashlib import sha256
 from itertools import pairwise
 from typing import Any, BinaryIO
 
-from ..core.errors import ArchiveError
+from ..core.errors import ArchiveError, DataError
+from .codec import MOST_CHUNK_ROWS
 from .packing import packed, unpacked
 
 MAGIC = b"\x89ISTH\r\n\x1a"
@@ -24,8 +25,9 @@ _SECTION = struct.Struct("<cQI")  # tag, length of what follows, checksum of bot
 _CHUNK = struct.Struct("<QI32s")  # first row, rows, digest of the rows
 _TRAILER = struct.Struct("<QI")  # where the index begins, checksum of that
 
-LARGEST_JSON = 2**26
-MOST_CHUNK_ROWS = 2**20
+# What a reader of a damaged or hostile archive may be made to hold: JSON, the canonical form of a chunk.
+LARGEST_JSON = 2**25
+LARGEST_CHUNK = 2**28
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,7 @@ class Reader:
             self.index, self.entries = self._end()
         except ArchiveError:
             raise
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
+        except (ValueError, LookupError, TypeError, OverflowError, RecursionError) as error:
             raise self.damaged(self._first_damage()) from error
 
     @property
@@ -145,6 +147,8 @@ class Reader:
     def _beginning(self) -> tuple[dict[str, Any], bytes | None, int]:
         content, end = self._section(len(MAGIC), HEADER)
         header = json.loads(unpacked(content, LARGEST_JSON))
+        if type(header["version"]) is not int or type(header["kind"]) is not str or type(header["model"]) is not str:
+            raise ValueError("a header that is none")
         if header["version"] != VERSION:
             raise ArchiveError(
                 f"{self.name}: is of version {header['version']}, this program reads {VERSION}; install a newer one"
@@ -166,12 +170,17 @@ class Reader:
         index = json.loads(unpacked(content, LARGEST_JSON))
         entries, first, position = [], 0, self._model_end
         for offset, rows in index["chunks"]:
+            if type(offset) is not int or type(rows) is not int:
+                raise ValueError("chunks that are none")
             if offset < position or offset >= where or not 0 <= rows <= MOST_CHUNK_ROWS:
                 raise ValueError("chunks out of place")
-            entries.append(Entry(int(offset), first, int(rows)))
-            first, position = first + int(rows), int(offset)
-        if first != index["rows"]:
+            entries.append(Entry(offset, first, rows))
+            first, position = first + rows, offset + _SECTION.size + _CHUNK.size
+        if type(index["rows"]) is not int or first != index["rows"]:
             raise ValueError("rows that do not add up")
+        _check_notes(index["notes"])
+        if type(index["digest"]) is not str:
+            raise ValueError("no digest")
         return index, entries
 
     def _section(self, offset: int, tag: bytes) -> tuple[bytes, int]:
@@ -224,6 +233,15 @@ class Reader:
             return b""
 
 
+def _check_notes(notes: dict[str, Any]) -> None:
+    """Raises ValueError or TypeError for notes that nobody can be told."""
+    spent = [size for name, size in notes.get("spent", ()) if type(name) is str]
+    if len(spent) != len(notes.get("spent", ())) or type(notes.get("input_bytes", 0)) is not int:
+        raise ValueError("notes that are none")
+    if not all(type(size) in (int, float) and 0 <= size < 2**63 for size in [*spent, notes.get("input_bytes", 0)]):
+        raise ValueError("notes that are none")
+
+
 def model_digest(kind: str, settings: dict[str, Any], parameters: bytes) -> str:
     """The SHA-256 of a model, by which an archive without one names it."""
     return sha256(_json([kind, settings]) + parameters).hexdigest()
@@ -234,4 +252,7 @@ def _checksum(tag: bytes, content: bytes) -> int:
 
 
 def _json(value: Any) -> bytes:
-    return json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False).encode()
+    text = json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False).encode()
+    if len(text) > LARGEST_JSON:
+        raise DataError(f"names of columns and chunks take {len(text):,} bytes; the most are {LARGEST_JSON:,}")
+    return text

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 # The largest block of bytes that a reader unpacks: a damaged or hostile length may not fill the memory.
-LARGEST_BLOCK = 2**31
+LARGEST_BLOCK = 2**28
 
 _LARGEST_DICTIONARY = 2**26
 # Above this size only the quicker ones are tried in full.

@@ -4,8 +4,10 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from narwhals.exceptions import DuplicateError
 
 from ..core.errors import DataError
+from ..files.failures import reason
 from ..files.writing import table_of
 
 # A matrix of more columns is kept as an array.
@@ -17,16 +19,29 @@ def taken(rows: Any) -> tuple[Any, dict[str, Any]]:
     if isinstance(rows, pa.Table):
         return _named_once(rows), {"container": "arrow"}
     if isinstance(rows, np.ndarray):
-        if rows.ndim == 2 and 0 < rows.shape[1] <= MOST_COLUMNS and rows.dtype.kind in "iuf" and rows.dtype.isnative:
+        if not rows.ndim:
+            raise DataError("a single number is no array of rows; give an array of one dimension or more")
+        plain = rows.dtype.kind in "iuf" and rows.dtype.itemsize <= 8 and rows.dtype.isnative
+        if plain and rows.ndim == 2 and 0 < rows.shape[1] <= MOST_COLUMNS:
             return table_of(np.ascontiguousarray(rows), "rows"), {"container": "matrix", "dtype": rows.dtype.str}
         return rows, {"container": "array"}
     container = type(rows).__module__.partition(".")[0]
-    table = table_of(rows, "rows").replace_schema_metadata(None)
+    try:
+        table = table_of(rows, "rows").replace_schema_metadata(None)
+    except (DuplicateError, pa.ArrowException) as error:
+        raise DataError(f"rows: do not fit a table ({reason(error)}); give each column a name and one type") from error
     return _named_once(table), {"container": container if container in ("pandas", "polars") else "arrow"}
 
 
 def given_back(rows: Any, notes: dict[str, Any]) -> Any:
     """Rows from a codec in the container that they came in, or in Arrow's where that is not installed."""
+    try:
+        return _given_back(rows, notes)
+    except (ValueError, TypeError, OverflowError, ImportError, pa.ArrowException):
+        return rows  # the notes are nothing that rows depend on
+
+
+def _given_back(rows: Any, notes: dict[str, Any]) -> Any:
     container = notes.get("container")
     if container == "matrix" and isinstance(rows, pa.Table):
         columns = [column.to_numpy() for column in rows.columns]

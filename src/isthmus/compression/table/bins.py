@@ -102,7 +102,8 @@ class Bins:
         apart, width = steps.reshape(2, -1)
         ends = np.cumsum(apart + width)
         low, high = ends - width, ends
-        if ((width < 0).any() and len(width) > 1) or (low[1:] <= high[:-1]).any():
+        # Sums wrap around: the width of a bin may be more than int64 holds.
+        if (low > high).any() or (low[1:] <= high[:-1]).any():
             raise ValueError("bins that overlap")
         return cls(low, high)
 

@@ -13,7 +13,7 @@ own bits are kept aside (an unseen word, a number with more decimals than the ot
 - words: the place in the sorted list of the column's words
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -29,7 +29,9 @@ PRESENT, MISSING, ODD = 0, 1, 2
 
 MOST_DECIMALS = 9
 # A list of words longer than this share of the rows is no dictionary: the column is packed as text.
-MOST_WORDS = 0.5
+MOST_SHARE = 0.5
+# Nor is one of so many words or bytes; all columns together may have as many.
+MOST_WORDS, LONGEST_WORDS = 2**22, 2**27
 
 _GRID = (("step", 0.0), ("first", 0.0), ("bound", 0.0))
 KINDS = ("whole", "clock", "decimal", "bits", "grid", "words", "text")
@@ -92,8 +94,9 @@ class Form:
         return form
 
     def _fit_words(self, cells: pa.Array) -> "Form":
-        words = pc.unique(cells.drop_null()).to_pylist()
-        if len(words) > max(MOST_WORDS * len(cells), 16):
+        words = pc.unique(_reckonable(cells).drop_null()).to_pylist()
+        size = sum(len(word.encode()) for word in words)
+        if len(words) > min(max(MOST_SHARE * len(cells), 16), MOST_WORDS) or size > LONGEST_WORDS:
             self.kind = "text"
         else:
             self.kind, self.words = "words", sorted(words)
@@ -113,7 +116,8 @@ class Form:
     def _fit_rounding(self, cells: pa.Array, tolerance: float) -> None:
         values = cells.drop_null().to_numpy(zero_copy_only=False).astype(np.float64)
         values = values[np.isfinite(values)]
-        extent = float(np.ptp(values)) if len(values) else 0.0
+        with np.errstate(over="ignore"):
+            extent = float(np.ptp(values)) if len(values) else 0.0
         bound = tolerance * extent
         if not np.isfinite(bound) or bound <= 0 or np.abs(values).max() >= 2.0**52 * bound:
             return
@@ -137,6 +141,7 @@ class Form:
 
     def cells(self, cells: pa.Array) -> Cells:
         """Cells → whole numbers. Not for columns of kind "text"."""
+        cells = _reckonable(cells)
         raw, states = self._raw(cells)
         numbers = (raw - self.origin) // self.unit
         odd = (states == PRESENT) & (numbers * self.unit + self.origin != raw)
@@ -177,9 +182,12 @@ class Form:
 
     def _on_grid(self, steps: np.ndarray) -> np.ndarray:
         """The values of steps, in the column's own type."""
-        values = steps * self.step + self.first
+        width = np.dtype(self.type.to_pandas_dtype())
         with np.errstate(over="ignore", invalid="ignore"):
-            return values.astype(self.type.to_pandas_dtype())
+            values = steps * self.step + self.first
+            if width.kind in "iu":  # what an integer type does not hold, machines convert each in its own way
+                values = np.clip(values, max(np.iinfo(width).min, -(2**53)), min(np.iinfo(width).max, 2**53))
+            return values.astype(width)
 
     def rounded(self, cells: pa.Array) -> pa.Array:
         """Cells as they will come back."""
@@ -187,6 +195,9 @@ class Form:
 
     def restored(self, cells: Cells) -> pa.Array:
         """Whole numbers → cells. Raises ValueError for numbers that stand for no cell."""
+        if pa.types.is_string_view(self.type):
+            plain = replace(self, type=pa.large_string())
+            return plain.restored(replace(cells, odd=_reckonable(cells.odd))).cast(self.type)
         raw = cells.numbers * self.unit + self.origin
         missing = pa.array(cells.states != PRESENT)
         if self.categories is not None:
@@ -227,6 +238,15 @@ class Form:
             restored = both.take(pa.array(np.where(odd, len(raw) + places, np.arange(len(raw)))))
         return restored
 
+    def text_bytes(self, cells: Cells) -> int:
+        """How long the words and categories of cells are in all."""
+        words = pa.array(self.words, pa.large_string()) if self.kind == "words" else self.categories
+        if words is None or not len(words) or not is_text(words.type):
+            return 0
+        lengths = pc.binary_length(_reckonable(words)).fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64)
+        places = cells.numbers[cells.present] * self.unit + self.origin
+        return int(lengths[np.clip(places, 0, len(lengths) - 1)].sum())
+
     def settings(self) -> dict[str, Any]:
         """All but the words, as JSON."""
         held: dict[str, Any] = {"name": self.name, "type": type_to_json(self.name, self.type), "kind": self.kind}
@@ -260,8 +280,15 @@ class Form:
         if pa.types.is_dictionary(type_):
             form.categories = from_plain_bytes(parameters, type_.value_type)
         elif kind == "words" and parameters:
+            if len(unframed(parameters)[1]) > 5 * MOST_WORDS:
+                raise ValueError("too many words")
             form.words = from_plain_bytes(parameters, pa.large_string()).to_pylist()
         return form
+
+
+def _reckonable(cells: pa.Array) -> pa.Array:
+    """Cells in a type that all of Arrow's functions take."""
+    return cells.cast(pa.large_string()) if pa.types.is_string_view(cells.type) else cells
 
 
 def _floats(cells: pa.Array) -> np.ndarray:

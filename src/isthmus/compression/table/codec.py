@@ -8,15 +8,18 @@ import numpy as np
 import pyarrow as pa
 
 from ...core.errors import DataError
-from ..codec import Codec
+from ..codec import MOST_CHUNK_ROWS, Codec
 from ..coder import Stack
-from ..packing import framed, integer_bytes, integers_of, packed, unframed, unpacked
-from .cells import Cells, from_plain_bytes, plain_bytes
+from ..packing import LARGEST_BLOCK, framed, integer_bytes, integers_of, packed, unframed, unpacked
+from .cells import MOST_WORDS, Cells, from_plain_bytes, plain_bytes
 from .columns import MOST_DEPTH, Column, ColumnPlan
 from .network import ColumnNetwork, ColumnShape
 
 # Rows whose probabilities are computed at once: few enough for the processor's cache.
 BLOCK = 2048
+# A chunk has at most so many cells, and takes at most about so many nanoseconds to decode.
+MOST_CELLS = 2**25
+MOST_NANOSECONDS = 2 * 10**10
 
 
 class TableCodec(Codec):
@@ -44,6 +47,11 @@ class TableCodec(Codec):
     def schema(self) -> pa.Schema:
         types = {plan.form.name: plan.form.type for plan in self.plans}
         return pa.schema([(name, types[name]) for name in self.spent])
+
+    @property
+    def most_rows(self) -> int:
+        cost = sum(plan.cost(self.hidden) for plan in self.plans)
+        return max(1, min(MOST_CHUNK_ROWS, MOST_CELLS // max(len(self.plans), 1), MOST_NANOSECONDS // max(cost, 1)))
 
     # Rows ↔ one chunk.
 
@@ -84,7 +92,9 @@ class TableCodec(Codec):
         if len(blocks) != 3 + sum(plan.packed for plan in self.plans):
             raise ValueError("another number of blocks than columns need")
         stack, bases = Stack.from_bytes(blocks[0]), integers_of(unpacked(blocks[1]))
-        odd, packs = unframed(unpacked(blocks[2])), iter(blocks[3:])
+        kept = unpacked(blocks[2])
+        odd, packs = unframed(kept), iter(blocks[3:])
+        room = 2 * LARGEST_BLOCK - len(kept)  # for all texts, and numbers of categories beside them
         if len(bases) != len(self.plans) or len(odd) != len(self.plans):
             raise ValueError("another number of columns")
         columns: list[Column] = []
@@ -95,15 +105,21 @@ class TableCodec(Codec):
             if plan.recall:
                 self.network.add(total, 2 * index, plan.depth(known, count))
             if plan.packed:
-                restored.append(from_plain_bytes(unpacked(next(packs)), _storage(plan), count))
+                cells = unpacked(next(packs), min(room, LARGEST_BLOCK))
+                room -= len(cells)
+                restored.append(from_plain_bytes(cells, _storage(plan), count))
                 columns.append(self._seen(plan, restored[-1]))
                 if pa.types.is_dictionary(plan.form.type):
-                    restored[-1] = plan.form.restored(Cells(columns[-1].numbers, columns[-1].states, restored[-1][:0]))
+                    held = Cells(columns[-1].numbers, columns[-1].states, restored[-1][:0])
+                    room = _less(room, plan.form.text_bytes(held))
+                    restored[-1] = plan.form.restored(held)
             else:
                 symbols, places = self._pop_symbols(stack, index, total)
                 columns.append(plan.pop(stack, symbols, places, known, int(bases[index])))
-                kept = from_plain_bytes(odd[index], _storage(plan)) if odd[index] else pa.array([], _storage(plan))
-                restored.append(plan.form.restored(Cells(columns[-1].numbers, columns[-1].states, kept)))
+                apart = from_plain_bytes(odd[index], _storage(plan)) if odd[index] else pa.array([], _storage(plan))
+                held = Cells(columns[-1].numbers, columns[-1].states, apart)
+                room = _less(room, plan.form.text_bytes(held))
+                restored.append(plan.form.restored(held))
             self.network.add(total, 2 * index + 1, columns[-1].contexts)
         if not stack.empty:
             raise ValueError("bits that no column has used")
@@ -122,7 +138,9 @@ class TableCodec(Codec):
                     f"column '{plan.form.name}' holds {column.type}; the model was made for {plan.form.type}"
                 )
             column = _whole(column)
-            if plan.form.categories is not None and not column.dictionary.equals(plan.form.categories):
+            known = plan.form.categories
+            # By their bits: NaN equals no NaN.
+            if known is not None and plain_bytes(column.dictionary) != plain_bytes(known):
                 raise DataError(f"column '{plan.form.name}' has other categories than the model was made for")
             cells.append(None if plan.form.kind == "text" else plan.form.cells(column))
         return cells
@@ -209,7 +227,10 @@ class TableCodec(Codec):
 
     def parameters(self) -> bytes:
         # Plans and the lists of words are alike from column to column: together they pack better.
-        return framed([packed(framed([plan.parameters() for plan in self.plans])), self.network.to_bytes()])
+        plans = framed([plan.parameters() for plan in self.plans])
+        if len(plans) > LARGEST_BLOCK:
+            raise DataError(f"the columns' categories take {len(plans):,} bytes; the most are {LARGEST_BLOCK:,}")
+        return framed([packed(plans), self.network.to_bytes()])
 
     @classmethod
     def restored(cls, settings: dict[str, Any], parameters: bytes) -> "TableCodec":
@@ -222,6 +243,8 @@ class TableCodec(Codec):
             ColumnPlan.from_settings(column, part, index, set(range(index)))
             for index, (column, part) in enumerate(zip(settings["columns"], parts, strict=True))
         ]
+        if sum(len(plan.form.words) for plan in plans) > MOST_WORDS:
+            raise ValueError("too many words")
         hidden = int(settings["hidden"])
         return cls(plans, positions, ColumnNetwork.from_bytes(weights, shapes_of(plans), hidden), hidden)
 
@@ -250,6 +273,13 @@ def shapes_of(plans: list[ColumnPlan]) -> list[ColumnShape]:
         else:
             shapes.append(ColumnShape(plan.contexts, plan.symbols, plan.places))
     return shapes
+
+
+def _less(room: int, taken: int) -> int:
+    """The room that is left. Raises ValueError where there is none."""
+    if taken > room:
+        raise ValueError("more text than a chunk may have")
+    return room - taken
 
 
 def _storage(plan: ColumnPlan) -> pa.DataType:

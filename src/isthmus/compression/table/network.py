@@ -7,6 +7,7 @@ numbers of 1/16, so that sums are exact, one column's embedding can be added or 
 network that was trained is the one that codes.
 """
 
+import math
 import struct
 from dataclasses import dataclass
 
@@ -21,6 +22,8 @@ LARGEST_WEIGHT = 127
 # Hidden units are cut off here, so that a sum over them stays exact.
 LARGEST_HIDDEN = 1023
 MOST_HIDDEN = 112
+# In all.
+MOST_WEIGHTS = 2**26
 # Biases of logits are whole numbers of 1/8 nat.
 BIAS_UNIT = 8
 _BIAS_STEP = WEIGHT_UNIT * WEIGHT_UNIT // BIAS_UNIT
@@ -115,13 +118,16 @@ class ColumnNetwork:
     def from_bytes(cls, data: bytes, shapes: list[ColumnShape], hidden: int) -> "ColumnNetwork":
         """Raises ValueError for bytes that no network of that shape gave."""
         sizes = [(column, *item) for column, shape in enumerate(shapes) for item in shape.weights(hidden).items()]
+        if not 1 <= hidden <= MOST_HIDDEN or sum(math.prod(size) for _, _, size in sizes) > MOST_WEIGHTS:
+            raise ValueError("too many weights")
         if len(data) < 2 * len(sizes):
             raise ValueError("weights cut short")
         stack = Stack.from_bytes(data[2 * len(sizes) :])
         weights: list[dict[str, np.ndarray]] = [{} for _ in shapes]
         for index, (column, name, size) in enumerate(sizes):
             table = _table(*data[2 * index : 2 * index + 2])
-            weights[column][name] = stack.pop(table, int(np.prod(size))).reshape(size) - LARGEST_WEIGHT
+            popped = stack.pop(table, math.prod(size)) - LARGEST_WEIGHT
+            weights[column][name] = popped.astype(np.int16).reshape(size)
         if not stack.empty:
             raise ValueError("weights that are not all used")
         return cls(shapes, hidden, weights)

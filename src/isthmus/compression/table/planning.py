@@ -11,19 +11,18 @@ import pyarrow as pa
 
 from ..packing import packed
 from .bins import Bins
-from .cells import Form, plain_bytes
+from .cells import LONGEST_WORDS, MOST_WORDS, Form, plain_bytes
 from .codec import TableCodec, _nothing, _stored, _whole, shapes_of
-from .columns import Column, ColumnPlan
-from .network import ColumnNetwork
+from .columns import MOST_CONTEXT, Column, ColumnPlan
+from .network import MOST_WEIGHTS, ColumnNetwork
 from .recall import Context, joint_keys
 from .relations import PREVIOUS_ROW, Relation, Term, found
 from .training import learned
 
 # Rows that plans are made from: one chunk's worth, as they stand, so that repeats are as frequent as in a chunk.
 PLANNING_ROWS = 65536
-# Rows that contexts are looked for in; how many columns one may have.
+# Rows that contexts are looked for in.
 SEARCH_ROWS = 16384
-MOST_CONTEXT = 4
 # A column of fewer bits per row is foretold well enough.
 FORETOLD_BITS = 0.05
 # Rows among which relations are looked for.
@@ -32,6 +31,8 @@ RELATION_ROWS = 4096
 ENTRY_BITS = 6.0
 # Columns that others see by no more bins than this, where they are not coded by these bins.
 SEEN_BINS = 32
+# Weights of a column for each hidden unit, at most.
+LARGEST_COLUMN = 1024
 _WIDTHS = (1, 2, 5, 10)
 # Kinds of columns whose numbers can be reckoned with.
 NUMERIC = ("whole", "clock", "decimal", "grid")
@@ -53,6 +54,7 @@ def fitted(
         Form.fit(field.name, _whole(column), allowed_error.get(field.name))
         for field, column in zip(rows.schema, rows.columns, strict=True)
     ]
+    _keep_words_within_bounds(forms)
     numbers = [_numbers(form, _whole(column)) for form, column in zip(forms, rows.columns, strict=True)]
     order = _order(forms, numbers)
     plans: list[ColumnPlan] = []
@@ -99,6 +101,17 @@ def _with_a_plain_column_last(
     return [plans[index] for index in moved], [columns[index] for index in moved], [order[index] for index in moved]
 
 
+def _keep_words_within_bounds(forms: list[Form]) -> None:
+    """Lists of words that a reader would not take together become text, the longest first."""
+    sizes = {index: sum(len(word.encode()) for word in form.words) for index, form in enumerate(forms) if form.words}
+    while sizes and (
+        sum(sizes.values()) > LONGEST_WORDS or sum(len(forms[index].words) for index in sizes) > MOST_WORDS
+    ):
+        longest = max(sizes, key=lambda index: (sizes[index], len(forms[index].words)))
+        forms[longest].kind, forms[longest].words = "text", []
+        del sizes[longest]
+
+
 def _numbers(form: Form, cells: pa.Array) -> Column:
     if form.kind == "text":
         return _nothing(len(cells))
@@ -108,7 +121,8 @@ def _numbers(form: Form, cells: pa.Array) -> Column:
 
 def _hidden(rows: int, columns: int) -> int:
     cells = rows * columns
-    return 16 if cells < 30_000 else 32 if cells < 300_000 else 64
+    wanted = 16 if cells < 30_000 else 32 if cells < 300_000 else 64
+    return max(1, min(wanted, MOST_WEIGHTS // (LARGEST_COLUMN * columns)))
 
 
 def _order(forms: list[Form], numbers: list[Column]) -> list[int]:

@@ -76,7 +76,11 @@ class Relation:
                 raise ValueError(f"column {column} is expected from columns that are not known before it")
         if any(term.kind == PREVIOUS_ROW for term in made) and len(made) != 1:
             raise ValueError("a relation to the previous row has no other terms")
-        if len(coefficients) != len(made) or any(abs(number) >= 2**62 for number in (*coefficients, offset)):
+        if (
+            len(made) > MOST_TERMS
+            or len(coefficients) != len(made)
+            or any(abs(number) >= 2**62 for number in (*coefficients, offset))
+        ):
             raise ValueError("coefficients of a relation beyond their bounds")
         return cls(made, [int(number) for number in coefficients], int(offset))
 

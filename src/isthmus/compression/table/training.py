@@ -159,7 +159,7 @@ def learned(
     learner = built(lambda: Learner(shapes, allowed, hidden, rows, first), Randomness(seed, "column network"))
     assert isinstance(learner, Learner)
     batch = max(32, min(BATCH, len(x) // 16))
-    if not budget_seconds:
+    if not budget_seconds or not len(x):
         return _finished(learner, x)
     per_step = _seconds_per_step(learner, x[:batch])
     steps = min(budget_seconds / per_step, MOST_STEPS)
