@@ -11,6 +11,7 @@ import json
 import math
 import struct
 import zlib
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -111,11 +112,17 @@ class LatentCodec(Codec):
 
     @classmethod
     def from_model(
-        cls, model: Variant, domain: Domain, calibration_rows: Tensor, count: int | None = None
+        cls,
+        model: Variant,
+        domain: Domain,
+        calibration_rows: Tensor,
+        count: int | None = None,
+        noises: Sequence[float] = NOISES,
     ) -> "LatentCodec":
         """The codec of a fitted model; precisions are chosen on some rows, as a tensor of the domain.
 
-        `count` says how many rows there will be: the fewer, the fewer bits are spent on the weights.
+        `count` says how many rows there will be: the fewer, the fewer bits are spent on the weights. `noises` are the
+        roundings of weights that are then tried: fewer take less time.
         Raises DataError for models whose codes or networks cannot be coded with.
         """
         x = calibration_rows[:CALIBRATION_ROWS]
@@ -130,7 +137,7 @@ class LatentCodec(Codec):
             symbols = rows.symbols(domain.rows(x))
             made = [
                 cls._made(model.encoder.network, decoder.network, model, rows, symbols, noise)
-                for noise in ([WEIGHT_NOISE] if count is None else NOISES)
+                for noise in ([WEIGHT_NOISE] if count is None else noises)
             ]
             if len(made) == 1:
                 return made[0]
