@@ -76,11 +76,12 @@ def general_tools(domain: Domain, test: Tensor) -> dict[str, Any]:
         table = table_of(rows, "rows").replace_schema_metadata(None)
         form, plain, others = "CSV", csv_bytes(table), {"Parquet, zstd -19": lambda: _parquet_size(table)}
     sizes: dict[str, Callable[[], int]] = {name: lambda tool=tool: len(tool(plain)) for name, tool in TOOLS.items()}
+    inputs = dict.fromkeys(sizes, form) | dict.fromkeys(others, "columns" if form == "CSV" else "each image alone")
     return {
         "rows": len(x),
         "form": form,
         "plain_bytes_per_row": len(plain) / len(x),
-        "tools": [_told(name, size, len(x)) for name, size in (sizes | others).items()],
+        "tools": [_told(name, inputs[name], size, len(x)) for name, size in (sizes | others).items()],
     }
 
 
@@ -91,11 +92,11 @@ TOOLS: dict[str, Callable[[bytes], bytes]] = {
 }
 
 
-def _told(name: str, size: Callable[[], int], rows: int) -> dict[str, Any]:
+def _told(name: str, given: str, size: Callable[[], int], rows: int) -> dict[str, Any]:
     try:
-        return {"name": name, "bytes_per_row": size() / rows, "refused": None}
+        return {"name": name, "input": given, "bytes_per_row": size() / rows, "refused": None}
     except (ValueError, KeyError, TypeError, OSError, pa.ArrowException) as failure:
-        return {"name": name, "bytes_per_row": None, "refused": " ".join(str(failure).split())}
+        return {"name": name, "input": given, "bytes_per_row": None, "refused": " ".join(str(failure).split())}
 
 
 def _parquet_size(table: pa.Table) -> int:
