@@ -61,12 +61,11 @@ ROWS: dict[str, Callable[[], Any]] = {"table": table, "images": images, "array":
 
 def same(one: Any, other: Any) -> bool:
     if isinstance(one, pa.Table):
-        return (
-            one.equals(other)
-            or (one.drop_columns(["special"]).equals(other.drop_columns(["special"]))
+        return one.equals(other) or (
+            one.drop_columns(["special"]).equals(other.drop_columns(["special"]))
             and (
                 one.column("special").to_numpy().view(np.int64) == other.column("special").to_numpy().view(np.int64)
-            ).all())
+            ).all()
         )
     return one.dtype == other.dtype and np.array_equal(one, other)
 

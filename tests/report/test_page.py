@@ -162,6 +162,7 @@ OPTIONAL: dict[str, Callable[[Facts], list[tuple[Facts, str]]]] = {
     "verdicts": lambda facts: [(facts, "verdict")],
     "winners": lambda facts: [(verdict, "winner") for verdict in facts["verdict"].values()],
     "pictures": lambda facts: [(facts, "pictures")],
+    "general tools": lambda facts: [(facts, "compression_baselines")],
     "units": lambda facts: [(contender["latent"], "kl_per_unit") for contender in facts["contenders"]],
     "carries": lambda facts: [(contender["latent"], "carries") for contender in facts["contenders"]],
     **{job: lambda facts, job=job: [(facts["verdict"], job)] for job in ("compress", "reduce", "generate", "detect")},
@@ -173,7 +174,7 @@ OPTIONAL: dict[str, Callable[[Facts], list[tuple[Facts, str]]]] = {
         part: _in_contenders(part)
         for part in (
             "reconstruction", "likelihood", "latent", "probe", "generation", "compression", "anomaly", "cost", "spread",
-            "model",
+            "model", "archive",
         )
     },
 }  # fmt: skip
@@ -213,6 +214,25 @@ def test_every_column_of_numbers_has_a_gloss_and_the_best_mean_in_bold():
     bold = [e.text for e in document.all("b") if "td" in e.path]
     assert f"{min(errors.values()):.4f}" in bold
     assert f"{max(errors.values()):.4f}" not in bold
+
+
+def test_real_bytes_stand_beside_those_of_general_tools():
+    facts = small()
+    vae = next(c["archive"] for c in facts["contenders"] if c["variant"] == "vae")
+    vae |= {"bytes_per_row": 3.21, "model_bytes": 54_321, "total_bytes_per_row": 154.1}
+    page = html.render(facts)
+    text = " ".join(re.sub(r"<[^>]*>", " ", page[page.index('id="bytes"') : page.index('id="training"')]).split())
+    assert "360 held-out rows" in text
+    assert "VAE 4 3.2 54,321 154.1" in text
+    assert "zstd -19 19.0 – 19.0 CSV" in text and "Parquet, zstd -19 49.5 – 49.5 columns" in text
+    assert "Not for PCA: it has no probabilities of rows to code them by." in text
+    bold = [e.text for e in Document(page).all("b") if "td" in e.path]
+    assert "18.5" in bold and "154.1" not in bold  # xz is the smallest of all
+
+
+def test_facts_without_real_bytes_have_no_part_for_them():
+    assert 'href="#bytes"' not in html.render(minimal()) and 'id="bytes"' not in html.render(minimal())
+    assert 'id="bytes"' in html.render(small())
 
 
 def test_a_numeric_target_colours_on_a_ramp():

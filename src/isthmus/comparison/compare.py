@@ -17,6 +17,7 @@ from ..estimator.options import SharedOptions
 from ..estimator.public import public_class
 from ..evaluation.probe import target_kind
 from . import contenders, verdicts
+from .archiving import archive, general_tools
 from .averaging import contender_facts
 from .contenders import Autoencoding, Contender
 from .environment import environment
@@ -38,10 +39,11 @@ Progress = Callable[[str, float], None]  # what has just ended, and the share of
 
 @dataclass(frozen=True)
 class Finding:
-    """What came of one task: measurements, with the first seed also pictures and the model; or why there is none."""
+    """What came of one task: measurements, and with the first seed pictures, real bytes, the model; or why not."""
 
     measured: dict[str, Any]
     pictures: dict[str, Any] = field(default_factory=dict)
+    archive: dict[str, Any] | None = None
     estimator: Estimator | None = None
     failure: str | None = None
 
@@ -112,6 +114,7 @@ def compare(
             "seconds": time.perf_counter() - began,
         },
         "contenders": [],
+        "compression_baselines": general_tools(data.domain, data.test),
         "pictures": shared_pictures(data),
     }
     kept = _add_contenders(facts, [task for task in tasks if task.name not in failures], findings)
@@ -136,7 +139,8 @@ def _add_contenders(facts: dict[str, Any], tasks: list[Task], findings: dict[Tas
         if task.first:
             runs = [findings[other].measured for other in tasks if other.name == task.name]
             first = findings[task]
-            facts["contenders"].append(contender_facts(task, runs, first.estimator is not None))
+            own = contender_facts(task, runs, first.estimator is not None)
+            facts["contenders"].append(own | {"archive": first.archive})
             _add_pictures(facts["pictures"], task, first.pictures)
             if first.estimator is not None:
                 kept[task.name] = first.estimator
@@ -241,15 +245,15 @@ def _on_one_thread(function: Work, place: int, given: Any, data: Data) -> tuple[
 
 
 def _measured(fitted: tuple[Task, Contender], data: Data) -> Finding:
-    """Measurements of one contender; with the first seed also what is shown of it, and its model."""
+    """Measurements of one contender; with the first seed also what is shown of it, real bytes, and its model."""
     task, contender = fitted
     measured = measure(data, contender, task.seed)
     if not task.first:
         return Finding(measured)
-    pictures = contender_pictures(data, contender)
+    pictures, archived = contender_pictures(data, contender), archive(data.domain, contender, data.test)
     if not isinstance(contender, Autoencoding):
-        return Finding(measured, pictures)
-    return Finding(measured, pictures | {"loss_curve": loss_curve(contender)}, contender.estimator)
+        return Finding(measured, pictures, archived)
+    return Finding(measured, pictures | {"loss_curve": loss_curve(contender)}, archived, contender.estimator)
 
 
 def _add_pictures(pictures: dict[str, Any], task: Task, own: dict[str, Any]) -> None:

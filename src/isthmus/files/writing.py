@@ -1,5 +1,6 @@
 """Writes rows: tables, matrices and images, in the format that the path's ending names."""
 
+import io
 import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -43,6 +44,16 @@ def write_table(table: pa.Table, path: str | Path) -> None:
 def table_endings() -> tuple[str, ...]:
     """The endings of files that hold tables."""
     return tuple(_WRITERS)
+
+
+def csv_bytes(table: pa.Table) -> bytes:
+    """The bytes that a .csv file of the table has. Raises DataError for a column that CSV cannot hold."""
+    stream = io.BytesIO()
+    try:
+        _write_csv(table, stream)
+    except pa.ArrowException as failure:
+        raise DataError(f"a column cannot be written as CSV ({reason(failure)})") from failure
+    return stream.getvalue()
 
 
 def write_table_parts(schema: pa.Schema, parts: Iterable[pa.Table], path: str | Path) -> None:

@@ -98,6 +98,7 @@ def page(facts: Facts) -> View:
         "curves": curves(facts, contenders),
         "trade_off": trade_off(contenders),
         "columns": columns(facts, contenders),
+        "archives": archives(facts, contenders),
         "losses": losses(pictures.get("loss_curves"), facts, contenders),
         "table": table(contenders),
         "method": method(facts),
@@ -538,6 +539,57 @@ def columns(facts: Facts, contenders: Contenders) -> View | None:
         "choice": _choice("columns", "Latent size", panels, _chosen_size(facts, "reduce")),
         "left_out": len(worst) - len(names),
         "unit": _at(having[0], ("reconstruction", "unit")),
+    }
+
+
+# ---- real bytes ----
+
+
+def archives(facts: Facts, contenders: Contenders) -> View | None:
+    """Bytes per row of the models' archives, and of general tools on the same rows; the smallest of all is marked."""
+    given = facts.get("compression_baselines") or {}
+    models = [(contender, contender["archive"]) for contender in contenders.all if contender.get("archive")]
+    tools = given.get("tools") or []
+    totals = [archive.get("total_bytes_per_row") for _, archive in models]
+    totals += [given.get("plain_bytes_per_row"), *(tool.get("bytes_per_row") for tool in tools)]
+    known = [total for value in totals if (total := finite(value)) is not None]
+    if not known:
+        return None
+    least, decimals = min(known), decimals_for([min(known)])
+
+    def line(title: str, rows: Any, model: Any, total: Any, **more: Any) -> View:
+        shown = {"rows": number(rows, decimals), "model": number(model), "total": number(total, decimals)}
+        return {"title": title, "size": None, "colour": "", "note": "", "best": finite(total) == least, **shown, **more}
+
+    own = [
+        line(
+            contender["title"],
+            *(archive.get(key) for key in ("bytes_per_row", "model_bytes", "total_bytes_per_row")),
+            size=contender["latent_dim"],
+            colour=contenders.colours[contender["name"]],
+        )
+        for contender, archive in models
+        if not archive.get("refused")
+    ]
+    plain = given.get("plain_bytes_per_row")
+    others = [line("Plain file", plain, None, plain, note=given.get("form"))] if finite(plain) is not None else []
+    others += [
+        line(tool["name"], tool["bytes_per_row"], None, tool["bytes_per_row"], note=tool.get("input"))
+        for tool in tools
+        if not tool.get("refused")
+    ]
+    refusals: dict[str, dict[str, None]] = {}
+    for name, refused in [
+        *((contender["title"], archive.get("refused")) for contender, archive in models),
+        *((tool["name"], tool.get("refused")) for tool in tools),
+    ]:
+        if refused:
+            refusals.setdefault(refused, {})[name] = None
+    rows = given.get("rows") or next((archive["rows"] for _, archive in models), 0)
+    return {
+        "rows": counted(int(rows), f"held-out {item(facts)}"),
+        "groups": [group for group in (own, others) if group],
+        "refusals": [{"names": listed(names), "reason": reason} for reason, names in refusals.items()],
     }
 
 

@@ -11,6 +11,7 @@ import json
 import math
 import struct
 import zlib
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -112,12 +113,18 @@ class LatentCodec(Codec):
 
     @classmethod
     def from_model(
-        cls, model: Variant, domain: Domain, calibration_rows: Tensor, count: int | None = None
+        cls,
+        model: Variant,
+        domain: Domain,
+        calibration_rows: Tensor,
+        count: int | None = None,
+        noises: Sequence[float] = NOISES,
     ) -> "LatentCodec":
         """The codec of a fitted model; precisions are chosen on some rows, as a tensor of the domain.
 
         `count` says how many rows there will be: the fewer, the fewer bits are spent on the weights. Without it, rows
-        are coded about as well as the model can.
+        are coded about as well as the model can. `noises` are the roundings of weights that are tried: fewer take less
+        time.
         Raises DataError for models whose codes or networks cannot be coded with.
         """
         x = calibration_rows[:CALIBRATION_ROWS]
@@ -130,7 +137,7 @@ class LatentCodec(Codec):
         with np.errstate(all="ignore"):
             rows = _learned(domain, decoder.head, x)
             symbols = rows.symbols(domain.rows(x))
-            made = [cls._made(model.encoder.network, decoder.network, model, rows, symbols, noise) for noise in NOISES]
+            made = [cls._made(model.encoder.network, decoder.network, model, rows, symbols, noise) for noise in noises]
             few = symbols[:: -(-len(symbols) // COMPARED_ROWS)]
             bits = np.array([codec._bits(few) for codec in made])
         if count is None:
