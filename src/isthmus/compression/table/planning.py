@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from ..packing import packed
-from .bins import Bins
+from .bins import MOST_BINS, Bins
 from .cells import LONGEST_WORDS, MOST_WORDS, Form, plain_bytes
 from .codec import TableCodec, _nothing, _stored, _whole, shapes_of
 from .columns import MOST_CONTEXT, Column, ColumnPlan
@@ -29,6 +29,8 @@ FORETOLD_BITS = 0.05
 RELATION_ROWS = 4096
 # What a number that a table of counts must hold costs, in bits.
 ENTRY_BITS = 6.0
+# Each bin has weights in the network, which fewer rows do not repay.
+MANY_ROWS, FEWER_BINS = 100_000, 40
 # Columns that others see by no more bins than this, where they are not coded by these bins.
 SEEN_BINS = 32
 # Weights of a column for each hidden unit, at most.
@@ -57,10 +59,11 @@ def fitted(
     _keep_words_within_bounds(forms)
     numbers = [_numbers(form, _whole(column)) for form, column in zip(forms, rows.columns, strict=True)]
     order = _order(forms, numbers)
+    most = MOST_BINS if total_rows >= MANY_ROWS else FEWER_BINS
     plans: list[ColumnPlan] = []
     columns: list[Column] = []
     for position in order:
-        plan = _plan(forms[position], numbers[position], plans, columns, complete)
+        plan = _plan(forms[position], numbers[position], plans, columns, complete, most)
         plans.append(plan)
         held = numbers[position]
         tokens = np.zeros(rows.num_rows, np.int64)
@@ -168,7 +171,9 @@ def _entropy(*parts: np.ndarray) -> tuple[float, int]:
     return float(-(counts * np.log2(counts / len(keys))).sum()), len(counts)
 
 
-def _plan(form: Form, column: Column, plans: list[ColumnPlan], columns: list[Column], complete: bool) -> ColumnPlan:
+def _plan(
+    form: Form, column: Column, plans: list[ColumnPlan], columns: list[Column], complete: bool, most: int
+) -> ColumnPlan:
     plan = ColumnPlan(form)
     if form.kind == "text":
         plan.packed = True
@@ -179,15 +184,15 @@ def _plan(form: Form, column: Column, plans: list[ColumnPlan], columns: list[Col
     if len(held) > 2 and _sorted_by(held[:PLANNING_ROWS]):
         plan.relation = Relation([Term(PREVIOUS_ROW)], [0])
         steps = np.diff(held, prepend=held[0])
-        plan.bins, plan.seen = Bins.fit(steps, False), Bins.fit(held, False, SEEN_BINS, SEEN_BINS)
+        plan.bins, plan.seen = Bins.fit(steps, False, most), Bins.fit(held, False, SEEN_BINS, SEEN_BINS)
         return plan
     distinct = len(np.unique(held[:PLANNING_ROWS]))
-    plan.bins = Bins.fit(held, complete)
+    plan.bins = Bins.fit(held, complete, most)
     foretold = _foretold_bits(plan.bins, numbers, column.states, columns)
     if distinct > 16 and foretold > FORETOLD_BITS and form.kind in NUMERIC:
         relation = _relation(column, plans, columns)
         residuals = numbers - relation.expected(lambda other: columns[other].numbers, len(numbers))
-        bins = Bins.fit(residuals[present], complete)
+        bins = Bins.fit(residuals[present], complete, most)
         bits = _foretold_bits(bins, residuals, column.states, columns)
         if relation.terms and bits < 0.97 * foretold:
             plan.relation, plan.bins, foretold = relation, bins, bits
