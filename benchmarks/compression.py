@@ -129,7 +129,7 @@ def bounded(table: pa.Table, share: float, options: Options) -> list[list[str]]:
     numeric = [f.name for f in table.schema if pa.types.is_floating(f.type) or pa.types.is_integer(f.type)]
     table = table.select(numeric)
     columns = [table.column(name).to_numpy().astype(np.float64) for name in numeric]
-    found = archived(table, Options(budget=options.budget, tolerance=share), 1)
+    found = archived(table, Options(budget=options.budget / 3, tolerance=share), 1)
     back = [found["rows"].column(name).to_numpy().astype(np.float64) for name in numeric]
     broken = sum(
         int((np.abs(b - a)[~np.isnan(a)] > share * np.nanmax(np.append(a, -np.inf)) - share * np.nanmin(a)).sum())
