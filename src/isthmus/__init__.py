@@ -1,7 +1,8 @@
 """Isthmus: autoencoders, plain and variational, for anyone's unlabelled data.
 
 `isthmus.VAE`, `isthmus.Autoencoder` and the other models are scikit-learn estimators; `isthmus.compare` trains and
-measures several and says which to use; `isthmus.load` reads a saved model; `isthmus.stream` leaves rows in their files.
+measures several and says which to use; `isthmus.load` reads a saved model; `isthmus.stream` leaves rows in their files;
+`isthmus.compress` and `isthmus.decompress` turn rows into few bytes and back.
 Names are imported when they are first used.
 """
 
@@ -15,6 +16,8 @@ _HOMES = {
     "compare": "comparison",
     "Comparison": "comparison",
     "stream": "files.streaming",
+    "compress": "compression.archive",
+    "decompress": "compression.archive",
     "tune": "estimator.tuning",
     "errors": "core.errors",
 }

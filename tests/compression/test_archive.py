@@ -280,3 +280,31 @@ def test_a_tolerance_saves_bytes(table: pa.Table) -> None:
     assert len(near) < len(exact) - 3000 * 5  # of 52 bits a number, no more than 12 are left
     with pytest.raises(DataError, match="'nothing'"):
         archived(table, Options(tolerance={"nothing": 0.1}))
+
+
+@pytest.mark.parametrize("kind", ["pandas", "polars", "arrow", "matrix", "images"])
+def test_python_gives_back_the_container_that_it_was_given(kind: str, table: pa.Table) -> None:
+    import pandas
+    import polars
+
+    import isthmus
+
+    small = table.slice(0, 100)
+    rows: Any = {
+        "pandas": small.to_pandas,
+        "polars": lambda: polars.from_arrow(small),
+        "arrow": lambda: small,
+        "matrix": lambda: np.arange(300, dtype=np.int16).reshape(100, 3) % 7,
+        "images": lambda: np.arange(600, dtype=np.uint8).reshape(6, 10, 10),
+    }[kind]()
+    archive = isthmus.compress(rows, budget=0.2)
+    back, some = isthmus.decompress(archive), isthmus.decompress(archive, 2, 5)
+    assert type(back) is type(rows) and len(some) == 3
+    if kind == "pandas":
+        pandas.testing.assert_frame_equal(back, rows)
+    elif kind in ("polars", "arrow"):
+        assert back.equals(rows)
+    else:
+        assert back.dtype == rows.dtype
+        np.testing.assert_array_equal(back, rows)
+        np.testing.assert_array_equal(some, rows[2:5])

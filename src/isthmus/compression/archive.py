@@ -5,6 +5,7 @@ import struct
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
+from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -15,6 +16,7 @@ from ..core.errors import ArchiveError, DataError, OptionError
 from ..files.failures import reason, shown
 from .codec import Codec, Rows
 from .container import LARGEST_CHUNK, Reader, Writer, model_digest
+from .rows import given_back, taken
 
 CHUNK_ROWS = 65536
 # Images by which it is seen whether a model or a general compressor makes them smaller.
@@ -272,3 +274,31 @@ def chunks(rows: pa.Table | np.ndarray, size: int = CHUNK_ROWS) -> Iterator[Rows
     """Rows cut into chunks; no rows are one chunk of none."""
     for start in range(0, max(len(rows), 1), size):
         yield rows[start : start + size] if isinstance(rows, np.ndarray) else rows.slice(start, size)
+
+
+def compress(
+    rows: Any,
+    *,
+    budget: float = BUDGET_SECONDS,
+    tolerance: float | dict[str, float] | None = None,
+    random_state: int = 0,
+) -> bytes:
+    """Rows (a frame, a matrix, images, any array of numbers) as the bytes of an archive, its model inside.
+
+    `budget` is how many seconds a model may be trained for. With a `tolerance`, a share of a column's range for all
+    columns or by name, numbers may be off by that much; without, `decompress` gives the same rows bit for bit.
+    """
+    options = Options(budget=budget, tolerance=tolerance, seed=random_state)
+    held, notes = taken(rows)
+    stream = BytesIO()
+    write(stream, codec_for(held, len(held), options), chunks(held), notes=notes, options=options)
+    return stream.getvalue()
+
+
+def decompress(archive: bytes, start: int = 0, stop: int | None = None) -> Any:
+    """The rows of an archive from `start` to before `stop`, in the container they came in (a frame without its index).
+
+    Raises ArchiveError, naming the place, if the archive is damaged.
+    """
+    source = Archive(BytesIO(archive), "the archive")
+    return given_back(source.read(start, stop), source.notes)
