@@ -16,6 +16,8 @@ from ..packing import integer_bytes, integers_of
 MOST_VALUES = 128
 MOST_BINS = 64
 PLACES = 64
+# Bins of equal mass to begin with; the others are for where numbers lie unevenly.
+EVEN_BINS = 32
 # What a bin more costs: its edges, and its weights in the network.
 SPLIT_BITS = 30.0
 _PIECE = 32
@@ -48,7 +50,7 @@ class Bins:
         frequent = counts > len(numbers) / most
         room = max(most - int(frequent.sum()), 8)
         rare = np.where(frequent, 0, counts)
-        group = ((np.cumsum(rare) - rare) / (max(rare.sum(), 1) / (room / 2))).astype(np.int64)
+        group = ((np.cumsum(rare) - rare) / (max(rare.sum(), 1) / min(room, EVEN_BINS))).astype(np.int64)
         starts = np.ones(len(values), bool)
         starts[1:] = (group[1:] != group[:-1]) | frequent[1:] | frequent[:-1]
         edges = _split(values, np.cumsum(counts), np.flatnonzero(starts).tolist(), most)

@@ -30,7 +30,7 @@ RELATION_ROWS = 4096
 # What a number that a table of counts must hold costs, in bits.
 ENTRY_BITS = 6.0
 # Each bin has weights in the network, which fewer rows do not repay.
-MANY_ROWS, FEWER_BINS = 100_000, 40
+MANY_ROWS, FEWER_BINS = 100_000, 48
 # Columns that others see by no more bins than this, where they are not coded by these bins.
 SEEN_BINS = 32
 # Weights of a column for each hidden unit, at most.
