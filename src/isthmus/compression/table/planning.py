@@ -258,19 +258,12 @@ def _plan_recall(
     whole = _RecallSearch(column, columns, plan.bins.tokens(column.numbers), alone, options, foretold, PLANNING_ROWS)
     best: tuple[float, list[int], bool] = (whole.nothing, [], False)
     for everything in (False, True):
-        level: list[int] = []
-        level_cost = search.cost(level, everything)
-        while len(level) < MOST_CONTEXT:
-            trials = [
-                (search.cost([*level, each], everything), each) for each in range(len(options)) if each not in level
-            ]
-            if not trials or min(trials)[0] > 0.995 * level_cost:
-                break
-            level_cost, chosen = min(trials)
-            level = [*level, chosen]
+        level = search.grown([], everything)
         cost = whole.cost(level, everything)
         if cost < best[0] * (0.97 if not everything else 0.5):
-            best = (cost, level, everything)
+            # Repeats are rarer in few rows than in a chunk, and what tells them apart is worth less there.
+            level = whole.grown(level, everything)
+            best = (whole.cost(level, everything), level, everything)
     if best[0] < 0.97 * whole.nothing:
         plan.recall, plan.recall_first = [[options[each] for each in best[1]]], best[2]
 
@@ -294,9 +287,21 @@ class _RecallSearch:
         self.wide = self.present & ~alone[self.tokens]
         self.nothing = foretold * len(self.tokens)
         self.numbers = np.unique(column.numbers[rows], return_inverse=True)[1]
+        self.options = range(len(options))
         self.codes = [
             np.unique(columns[other].numbers[rows] // width, return_inverse=True)[1] for other, width in options
         ]
+
+    def grown(self, level: list[int], everything: bool) -> list[int]:
+        """The context with columns added, the best first, while each saves something."""
+        cost = self.cost(level, everything)
+        while len(level) < MOST_CONTEXT:
+            trials = [(self.cost([*level, each], everything), each) for each in self.options if each not in level]
+            if not trials or min(trials)[0] > 0.995 * cost:
+                break
+            cost, chosen = min(trials)
+            level = [*level, chosen]
+        return level
 
     def cost(self, level: list[int], everything: bool) -> float:
         """Bits of all rows with one context. Without `everything`, numbers that have a bin alone are not looked for."""
