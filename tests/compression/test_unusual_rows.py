@@ -90,3 +90,14 @@ def test_notes_that_make_no_sense_leave_rows_as_they_are() -> None:
     for dtype in ("nothing", "O", "M8[s]", None):
         assert given_back(table, {"container": "matrix", "dtype": dtype}) is not None
     assert given_back(table.slice(0, 0).select([]), {"container": "matrix", "dtype": "<f8"}).num_columns == 0
+
+
+def test_rows_of_another_kind_than_the_model_is_for() -> None:
+    table = pa.table({"a": np.arange(20.0), "b": np.arange(20)})
+    array, none = np.zeros((20, 2, 2)), Options(budget=0.0)
+    models = [codec_for(table, 20, Options(budget=0.0, tolerance=0.1)), codec_for(array, 20, none)]
+    for rows in (table, array, table.select(["a"]), table.rename_columns(["b", "a"]), np.zeros((20, 3), np.uint8)):
+        for codec in models:
+            if rows is not (table if codec.kind == "table" else array):
+                with pytest.raises(DataError):
+                    write(io.BytesIO(), codec, chunks(rows))

@@ -156,7 +156,7 @@ def write(
     # The reader of an archive will have no other codec than this one.
     reader = type(codec).restored(settings, parameters) if options.verify else codec
     writer = Writer(stream, header, parameters if model_inside else None)
-    for part, own in _fitting(codec, map(codec.rounded, parts)):
+    for part, own in _fitting(codec, parts):
         rows = len(part)
         payload = codec.encode(part)
         if options.verify and codec.canonical(reader.decode(payload, rows)) != own:
@@ -169,10 +169,19 @@ def write(
     return Summary(size, writer.rows, writer.model_bytes, spent)
 
 
+def _check_kind(codec: Codec, rows: Rows) -> None:
+    """Raises DataError for rows that the codec of another archive is not for."""
+    table = isinstance(rows, pa.Table)
+    if (codec.kind == "table" and not table) or (codec.kind in ("array", "images") and table):
+        raise DataError(f"the model is for {_OF_KIND[codec.kind]}, and these rows are {'a table' if table else 'none'}")
+
+
 def _fitting(codec: Codec, parts: Iterable[Rows]) -> Iterator[tuple[Rows, bytes]]:
     """Parts, and their canonical forms, in halves where a reader would not take them whole."""
     for part in parts:
         rows = len(part)
+        _check_kind(codec, part)
+        part = codec.rounded(part)
         own = codec.canonical(part) if rows <= codec.most_rows else b""
         if rows <= codec.most_rows and len(own) <= LARGEST_CHUNK:
             yield part, own
@@ -181,6 +190,9 @@ def _fitting(codec: Codec, parts: Iterable[Rows]) -> Iterator[tuple[Rows, bytes]
         else:
             half = rows // 2
             yield from _fitting(codec, [codec.part(part, 0, half), codec.part(part, half, rows)])
+
+
+_OF_KIND = {"table": "a table", "images": "images", "array": "an array"}
 
 
 class Archive:

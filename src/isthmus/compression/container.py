@@ -26,7 +26,7 @@ _CHUNK = struct.Struct("<QI32s")  # first row, rows, digest of the rows
 _TRAILER = struct.Struct("<QI")  # where the index begins, checksum of that
 
 # What a reader of a damaged or hostile archive may be made to hold: JSON, the canonical form of a chunk.
-LARGEST_JSON = 2**25
+LARGEST_JSON = 2**24
 LARGEST_CHUNK = 2**28
 
 

@@ -258,7 +258,7 @@ class ColumnPlan:
         return framed([self.form.parameters(), self.bins.to_bytes(), seen])
 
     @classmethod
-    def from_settings(cls, settings: dict[str, Any], parameters: bytes, column: int, earlier: set[int]) -> "ColumnPlan":
+    def from_settings(cls, settings: dict[str, Any], parameters: bytes, column: int, earlier: range) -> "ColumnPlan":
         """Raises KeyError, TypeError or ValueError for what is no plan of a column after those `earlier`."""
         form, bins, seen = unframed(parameters)
         plan = cls(Form.from_settings(settings["form"], form), bool(settings.get("packed")))
@@ -269,7 +269,7 @@ class ColumnPlan:
         plan.copies = [int(other) for other in settings.get("copies", ())]
         plan.recall = [[(int(other), int(width)) for other, width in level] for level in settings.get("recall", ())]
         plan.recall_first = bool(settings.get("recall_first"))
-        if not earlier.issuperset(plan.asks_for) or any(
+        if not all(other in earlier for other in plan.asks_for) or any(
             not 1 <= width < 2**63 for level in plan.recall for _, width in level
         ):
             raise ValueError(f"column {column} needs columns that are not known before it")

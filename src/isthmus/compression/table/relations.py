@@ -67,12 +67,12 @@ class Relation:
         return [[[term.kind, *term.columns] for term in self.terms], self.coefficients, self.offset]
 
     @classmethod
-    def from_settings(cls, settings: list[Any], column: int, earlier: set[int]) -> "Relation":
+    def from_settings(cls, settings: list[Any], column: int, earlier: range) -> "Relation":
         """Raises TypeError or ValueError where it is none, or needs columns that are not known before."""
         terms, coefficients, offset = settings
         made = [Term(kind, tuple(map(int, columns))) for kind, *columns in terms]
         for term in made:
-            if len(term.columns) != _ARITY.get(term.kind, -1) or not earlier.issuperset(term.columns):
+            if len(term.columns) != _ARITY.get(term.kind, -1) or not all(other in earlier for other in term.columns):
                 raise ValueError(f"column {column} is expected from columns that are not known before it")
         if any(term.kind == PREVIOUS_ROW for term in made) and len(made) != 1:
             raise ValueError("a relation to the previous row has no other terms")
