@@ -164,7 +164,7 @@ def write(
         writer.chunk(rows, sha256(own).digest(), payload)
         if progress is not None:
             progress(writer.rows)
-    spent = {name: round(value, 1) for name, value in getattr(codec, "spent", {}).items()}
+    spent = {name: round(value, 1) for name, value in codec.spent.items()}
     size = writer.close({**(notes or {}), "spent": list(spent.items())})
     return Summary(size, writer.rows, writer.model_bytes, spent)
 

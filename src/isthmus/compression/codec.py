@@ -16,6 +16,8 @@ class Codec(ABC):
     """
 
     kind: ClassVar[str]
+    # Bytes that each column has taken in the chunks encoded so far, by its name, where rows have columns.
+    spent: dict[str, float] = {}  # noqa: RUF012 - codecs that count replace it
 
     @abstractmethod
     def settings(self) -> dict[str, Any]:

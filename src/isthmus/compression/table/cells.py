@@ -427,3 +427,13 @@ def _validity(flags: bytes, size: int) -> pa.Buffer | None:
     if len(flags) != (size + 7) // 8:
         raise ValueError("marks of missing cells cut short")
     return pa.py_buffer(np.packbits(np.unpackbits(np.frombuffer(flags, np.uint8)), bitorder="little").tobytes())
+
+
+def stored(cells: pa.Array) -> pa.Array:
+    """Cells as they are packed: of categories, their numbers."""
+    return cells.indices if isinstance(cells, pa.DictionaryArray) else cells
+
+
+def whole(column: pa.ChunkedArray) -> pa.Array:
+    """A column in one piece."""
+    return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)

@@ -11,7 +11,7 @@ from ...core.errors import DataError
 from ..codec import MOST_CHUNK_ROWS, Codec
 from ..coder import Stack
 from ..packing import LARGEST_BLOCK, framed, integer_bytes, integers_of, packed, unframed, unpacked
-from .cells import MOST_WORDS, Cells, from_plain_bytes, plain_bytes
+from .cells import MOST_WORDS, Cells, from_plain_bytes, plain_bytes, stored, whole
 from .columns import MOST_DEPTH, Column, ColumnPlan
 from .network import ColumnNetwork, ColumnShape
 
@@ -31,17 +31,12 @@ class TableCodec(Codec):
 
     kind = "table"
 
-    def __init__(self, plans: list[ColumnPlan], positions: list[int], network: ColumnNetwork | None, hidden: int):
+    def __init__(self, plans: list[ColumnPlan], positions: list[int], network: ColumnNetwork, hidden: int):
         self.plans, self.positions, self.hidden = plans, positions, hidden
-        self._network = network
+        self.network = network
         # Bytes that each column has taken in the chunks encoded so far, by its name.
         by_position = sorted(zip(positions, plans, strict=True), key=lambda pair: pair[0])
         self.spent = {plan.form.name: 0.0 for _, plan in by_position}
-
-    @property
-    def network(self) -> ColumnNetwork:
-        assert self._network is not None
-        return self._network
 
     @property
     def schema(self) -> pa.Schema:
@@ -75,7 +70,7 @@ class TableCodec(Codec):
         packs = []
         for plan, position in zip(self.plans, self.positions, strict=True):
             if plan.packed:
-                packs.append(packed(plain_bytes(_stored(_whole(rows.column(position))))))
+                packs.append(packed(plain_bytes(stored(whole(rows.column(position))))))
                 self.spent[plan.form.name] += len(packs[-1])
         return framed([stack.to_bytes(), packed(integer_bytes(np.array(bases))), packed(framed(odd)), *packs])
 
@@ -84,7 +79,7 @@ class TableCodec(Codec):
         self._check(rows)
         for plan, position in zip(self.plans, self.positions, strict=True):
             if plan.form.kind == "grid":
-                column = pa.chunked_array([plan.form.rounded(_whole(rows.column(position)))], plan.form.type)
+                column = pa.chunked_array([plan.form.rounded(whole(rows.column(position)))], plan.form.type)
                 rows = rows.set_column(position, plan.form.name, column)
         return rows
 
@@ -132,7 +127,7 @@ class TableCodec(Codec):
         self._check(rows)
         cells: list[Cells | None] = []
         for plan, position in zip(self.plans, self.positions, strict=True):
-            column = _whole(rows.column(position))
+            column = whole(rows.column(position))
             known = plan.form.categories
             # By their bits: NaN equals no NaN.
             if known is not None and plain_bytes(column.dictionary) != plain_bytes(known):
@@ -155,7 +150,7 @@ class TableCodec(Codec):
         columns, odd, bases = [], [], []
         for plan, held in zip(self.plans, cells, strict=True):
             if held is None:
-                columns.append(_nothing(count))
+                columns.append(Column.of_nothing(count))
                 odd.append(b"")
                 bases.append(0)
                 continue
@@ -169,7 +164,7 @@ class TableCodec(Codec):
     def _seen(self, plan: ColumnPlan, cells: pa.Array) -> Column:
         """What others see of a packed column."""
         if plan.form.kind == "text":
-            return _nothing(len(cells))
+            return Column.of_nothing(len(cells))
         if plan.form.categories is not None:
             cells = pa.DictionaryArray.from_arrays(cells, plan.form.categories, ordered=plan.form.type.ordered)
         held = plan.form.cells(cells)
@@ -219,10 +214,6 @@ class TableCodec(Codec):
 
     # What is kept.
 
-    def shapes(self) -> list[ColumnShape]:
-        """The network's columns: of each of the table's, how often its context was met before, then itself."""
-        return shapes_of(self.plans)
-
     def settings(self) -> dict[str, Any]:
         return {
             "columns": [plan.settings() for plan in self.plans],
@@ -256,7 +247,7 @@ class TableCodec(Codec):
     def canonical(self, rows: pa.Table) -> bytes:
         parts = []
         for name, column in zip(rows.schema.names, rows.columns, strict=True):
-            parts += [json.dumps([name, str(column.type)]).encode(), plain_bytes(_whole(column))]
+            parts += [json.dumps([name, str(column.type)]).encode(), plain_bytes(whole(column))]
         return framed(parts)
 
     def joined(self, parts: list[pa.Table]) -> pa.Table:
@@ -290,15 +281,3 @@ def _less(room: int, taken: int) -> int:
 def _storage(plan: ColumnPlan) -> pa.DataType:
     """The type of a column's cells as they are packed: of categories, their numbers."""
     return plan.form.type.index_type if pa.types.is_dictionary(plan.form.type) else plan.form.type
-
-
-def _stored(cells: pa.Array) -> pa.Array:
-    return cells.indices if isinstance(cells, pa.DictionaryArray) else cells
-
-
-def _whole(column: pa.ChunkedArray) -> pa.Array:
-    return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
-
-
-def _nothing(count: int) -> Column:
-    return Column(np.zeros(count, np.int64), np.zeros(count, np.int8), np.zeros(count, np.int64))

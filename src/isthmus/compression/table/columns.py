@@ -29,6 +29,11 @@ class Column:
     states: np.ndarray
     contexts: np.ndarray
 
+    @classmethod
+    def of_nothing(cls, count: int) -> "Column":
+        """A column that others see nothing of."""
+        return cls(np.zeros(count, np.int64), np.zeros(count, np.int8), np.zeros(count, np.int64))
+
     @property
     def present(self) -> np.ndarray:
         return self.states == PRESENT

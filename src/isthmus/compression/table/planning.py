@@ -11,8 +11,8 @@ import pyarrow as pa
 
 from ..packing import packed
 from .bins import MOST_BINS, Bins
-from .cells import LONGEST_WORDS, MOST_WORDS, Form, plain_bytes
-from .codec import TableCodec, _nothing, _stored, _whole, shapes_of
+from .cells import LONGEST_WORDS, MOST_WORDS, Form, plain_bytes, stored, whole
+from .codec import TableCodec, shapes_of
 from .columns import MOST_CONTEXT, Column, ColumnPlan
 from .network import MOST_WEIGHTS, ColumnNetwork
 from .recall import Context, joint_keys
@@ -53,11 +53,11 @@ def fitted(
     complete = rows.num_rows == total_rows
     allowed_error = tolerances or {}
     forms = [
-        Form.fit(field.name, _whole(column), allowed_error.get(field.name))
+        Form.fit(field.name, whole(column), allowed_error.get(field.name))
         for field, column in zip(rows.schema, rows.columns, strict=True)
     ]
     _keep_words_within_bounds(forms)
-    numbers = [_numbers(form, _whole(column)) for form, column in zip(forms, rows.columns, strict=True)]
+    numbers = [_numbers(form, whole(column)) for form, column in zip(forms, rows.columns, strict=True)]
     order = _order(forms, numbers)
     most = MOST_BINS if total_rows >= MANY_ROWS else FEWER_BINS
     plans: list[ColumnPlan] = []
@@ -72,15 +72,14 @@ def fitted(
         columns.append(Column(held.numbers, held.states, tokens))
     plans, columns, order = _with_a_plain_column_last(plans, columns, order)
     hidden = _hidden(total_rows, len(order))
-    codec = TableCodec(plans, order, None, hidden)
-    symbols = _symbols(codec, columns, rows.num_rows)
+    symbols = _symbols(plans, columns, rows.num_rows)
     allowed = [np.ones(1, np.int64)] * (2 * len(plans))
     for index, plan in enumerate(plans):
         allowed[2 * index + 1] = plan.allowed
-    network, bits = learned(symbols, codec.shapes(), allowed, total_rows, hidden, budget_seconds, seed, progress)
-    codec._network = network
-    _pack_what_is_smaller(codec, rows, bits[1::2])
-    return codec
+    network, bits = learned(symbols, shapes_of(plans), allowed, total_rows, hidden, budget_seconds, seed, progress)
+    if _pack_what_is_smaller(plans, order, network, rows, bits[1::2]):
+        network = _without_what_is_packed(plans, network)
+    return TableCodec(plans, order, network, hidden)
 
 
 def _with_a_plain_column_last(
@@ -117,7 +116,7 @@ def _keep_words_within_bounds(forms: list[Form]) -> None:
 
 def _numbers(form: Form, cells: pa.Array) -> Column:
     if form.kind == "text":
-        return _nothing(len(cells))
+        return Column.of_nothing(len(cells))
     held = form.cells(cells)
     return Column(held.numbers, held.states, np.zeros(len(cells), np.int64))
 
@@ -255,16 +254,16 @@ def _plan_recall(
     alone = np.append(plan.bins.high == plan.bins.low, False)
     options = [(index, width) for index, plan_ in enumerate(plans) for width in _widths(plan_)]
     search = _RecallSearch(column, columns, plan.bins.tokens(column.numbers), alone, options, foretold, SEARCH_ROWS)
-    whole = _RecallSearch(column, columns, plan.bins.tokens(column.numbers), alone, options, foretold, PLANNING_ROWS)
-    best: tuple[float, list[int], bool] = (whole.nothing, [], False)
+    chunk = _RecallSearch(column, columns, plan.bins.tokens(column.numbers), alone, options, foretold, PLANNING_ROWS)
+    best: tuple[float, list[int], bool] = (chunk.nothing, [], False)
     for everything in (False, True):
         level = search.grown([], everything)
-        cost = whole.cost(level, everything)
+        cost = chunk.cost(level, everything)
         if cost < best[0] * (0.97 if not everything else 0.5):
             # Repeats are rarer in few rows than in a chunk, and what tells them apart is worth less there.
-            level = whole.grown(level, everything)
-            best = (whole.cost(level, everything), level, everything)
-    if best[0] < 0.97 * whole.nothing:
+            level = chunk.grown(level, everything)
+            best = (chunk.cost(level, everything), level, everything)
+    if best[0] < 0.97 * chunk.nothing:
         plan.recall, plan.recall_first = [[options[each] for each in best[1]]], best[2]
 
 
@@ -338,11 +337,11 @@ def _bits_of(symbols: np.ndarray) -> float:
     return float(-(counts * np.log2(counts / counts.sum())).sum())
 
 
-def _symbols(codec: TableCodec, columns: list[Column], count: int) -> np.ndarray:
+def _symbols(plans: list[ColumnPlan], columns: list[Column], count: int) -> np.ndarray:
     """What the network learns from: (rows, 3 · columns) contexts, symbols and places."""
-    symbols = np.zeros((count, 6 * len(codec.plans)), np.int64)
+    symbols = np.zeros((count, 6 * len(plans)), np.int64)
     known = columns.__getitem__
-    for index, plan in enumerate(codec.plans):
+    for index, plan in enumerate(plans):
         at = 6 * index
         symbols[:, at + 2 :: 3] = -1
         if plan.recall:
@@ -359,30 +358,36 @@ def _symbols(codec: TableCodec, columns: list[Column], count: int) -> np.ndarray
     return symbols
 
 
-def _pack_what_is_smaller(codec: TableCodec, rows: pa.Table, bits: np.ndarray) -> None:
-    """Pack the columns that a general compressor makes smaller than the network does, its weights for them counted."""
+def _pack_what_is_smaller(
+    plans: list[ColumnPlan], order: list[int], network: ColumnNetwork, rows: pa.Table, bits: np.ndarray
+) -> bool:
+    """Pack the columns that a general compressor makes smaller than the network does, its weights for them counted;
+    whether there are any."""
     sample = rows.slice(0, PLANNING_ROWS)
     count = max(sample.num_rows, 1)
-    shares = codec.network.share_of_bytes()
+    shares = network.share_of_bytes()
     changed = False
-    for index, (plan, position) in enumerate(zip(codec.plans, codec.positions, strict=True)):
+    for index, (plan, position) in enumerate(zip(plans, order, strict=True)):
         if plan.packed or plan.recall:
             continue
         own = bits[index] * count / 8 + _rest_bits(plan, sample, position) / 8
         own += shares[2 * index + 1] * count / max(rows.num_rows, 1)
-        if own > len(packed(plain_bytes(_stored(_whole(sample.column(position)))))):
+        if own > len(packed(plain_bytes(stored(whole(sample.column(position)))))):
             plan.packed, changed = True, True
-    if changed:
-        shapes = shapes_of(codec.plans)
-        weights = [
-            {name: held[name] for name in shape.weights(1)}
-            for shape, held in zip(shapes, codec.network.integers, strict=True)
-        ]
-        codec._network = ColumnNetwork(shapes, codec.hidden, weights)
+    return changed
+
+
+def _without_what_is_packed(plans: list[ColumnPlan], network: ColumnNetwork) -> ColumnNetwork:
+    """The network without the weights that foretold columns which are packed now."""
+    shapes = shapes_of(plans)
+    weights = [
+        {name: held[name] for name in shape.weights(1)} for shape, held in zip(shapes, network.integers, strict=True)
+    ]
+    return ColumnNetwork(shapes, network.hidden, weights)
 
 
 def _rest_bits(plan: ColumnPlan, sample: pa.Table, position: int) -> float:
-    held = plan.form.cells(_whole(sample.column(position)))
+    held = plan.form.cells(whole(sample.column(position)))
     if plan.relation.terms:
         return 0.0
     tokens = plan.bins.tokens(held.numbers[held.present])
