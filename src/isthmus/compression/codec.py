@@ -13,7 +13,7 @@ class Codec(ABC):
     keeps; from them alone another machine makes the same codec, which decodes the same rows.
 
     Decoding may compute only what is the same everywhere: whole numbers, whatever carries them (compression/exact.py),
-    and single + − × ÷ √ of float64, element by element, which IEEE 754 rounds in one way (compression/latent/curves.py).
+    and single + − × ÷ √ of float64, element by element, which IEEE 754 rounds in one way (latent/curves.py).
     """
 
     kind: ClassVar[str]
