@@ -12,7 +12,8 @@ class Codec(ABC):
     """Rows of one kind ↔ the bytes of one chunk. All it has learned is `settings` and `parameters`, which the archive
     keeps; from them alone another machine makes the same codec, which decodes the same rows.
 
-    Decoding may compute with whole numbers only (compression/exact.py), whatever carries them.
+    Decoding may compute only what is the same everywhere: whole numbers, whatever carries them (compression/exact.py),
+    and single + − × ÷ √ of float64, element by element, which IEEE 754 rounds in one way (latent/curves.py).
     """
 
     kind: ClassVar[str]

@@ -6,8 +6,8 @@ a draw of its own choice, and let the decoder push them back: bits-back coding (
 https://arxiv.org/abs/1901.04866). Whatever `pop` read from a stack, the `push` of the same symbols restores, even
 from an empty stack, whose bits are all 0.
 
-Every probability is a whole number, carried by a float: weights below 2¹⁶ whose sum stays below 2²⁴ are added and
-compared exactly, so that no machine can read another symbol than the one that was written.
+Every weight is a whole number, carried by a float: as long as their sum stays below 2²⁴ they are added and compared
+exactly, so that no machine can read another symbol than the one that was written.
 """
 
 from typing import Any
