@@ -28,7 +28,7 @@ from ...parts.posteriors import GaussianPosterior
 from ...variants.autoencoder import Autoencoder
 from ...variants.base import GaussianVariant, Variant
 from ...variants.fsq import FSQ
-from ..codec import Codec, Rows
+from ..codec import MOST_CHUNK_ROWS, Codec, Rows
 from ..coder import MOST_SYMBOLS, Stack
 from .codes import CodePrior, LevelPrior, MixturePrior, NormalPrior, posterior_intervals
 from .intervals import INTERVALS, Intervals
@@ -108,6 +108,10 @@ class LatentCodec(Codec):
             or decoder.outputs != rows.output_count
         ):
             raise ValueError("the networks do not fit the rows")
+
+    @property
+    def most_rows(self) -> int:
+        return min(MOST_CHUNK_ROWS, self._most_rows)
 
     # From a model, and from an archive.
 
