@@ -78,6 +78,10 @@ def test_opens_and_gives_its_rows(name: str) -> None:
 
 
 def _codec(name: str, rows: Any) -> Codec:
+    if name == "images":  # so few would be packed
+        from isthmus.compression.images.codec import ImagesCodec
+
+        return ImagesCodec.fit(rows, steps=200)
     if name != "latent":
         return codec_for(rows, len(rows), Options(budget=5.0))
     import isthmus
