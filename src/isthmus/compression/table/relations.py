@@ -120,27 +120,33 @@ def found(
             break
         best_cost, best = least[0], least[1]
         chosen.append(least[2])
-    whole = _pruned(target, [pair for pair in values if pair[0].kind == COLUMN])
+    whole = _pruned(target, [pair for pair in values if pair[0].kind == COLUMN], _size(_residuals(target, best, known)))
     if whole is not None and cost(_residuals(target, whole, known)) < 0.7 * best_cost:
         return whole
     return best
 
 
-def _pruned(target: np.ndarray, terms: list[tuple[Term, np.ndarray]]) -> Relation | None:
-    """The relation to all columns at once, with those left out that it can do without; None if it takes too many.
-
-    A difference of two columns is seen in neither of them alone.
-    """
+def _pruned(target: np.ndarray, terms: list[tuple[Term, np.ndarray]], size: float) -> Relation | None:
+    """The relation to all columns at once, with those left out that it can do without: a difference of two columns is
+    seen in neither of them alone. None if it takes too many, or halves not even the `size` of residuals."""
     if not 2 <= len(terms) <= 24:
         return None
     held, relation = _fitted(target, terms, PATIENT)
+    if held > size / 2:
+        return None
     while len(terms) > 2:
-        trials = [(*_fitted(target, [*terms[:at], *terms[at + 1 :]], PATIENT), at) for at in range(len(terms))]
-        least, smaller, at = min(trials, key=lambda trial: trial[0])
-        if least > held + 0.02 and len(terms) <= MOST_TERMS:
+        weights = [abs(each) * held_.std() for each, (_, held_) in zip(relation.coefficients, terms, strict=True)]
+        least = int(np.argmin(weights))
+        fewer = [*terms[:least], *terms[least + 1 :]]
+        rest, smaller = _fitted(target, fewer, PATIENT)
+        if rest > held + 0.02 and len(terms) <= MOST_TERMS:
             break
-        held, relation, terms = least, smaller, [*terms[:at], *terms[at + 1 :]]
+        held, relation, terms = rest, smaller, fewer
     return relation if len(terms) <= MOST_TERMS else None
+
+
+def _size(residuals: np.ndarray) -> float:
+    return float(np.log2(1 + np.abs(residuals.astype(np.float64) - np.median(residuals))).mean())
 
 
 def _residuals(target: np.ndarray, relation: Relation, known: Callable[[int], np.ndarray]) -> np.ndarray:
