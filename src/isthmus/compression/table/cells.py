@@ -39,7 +39,7 @@ KINDS = ("whole", "clock", "decimal", "bits", "grid", "words", "text")
 
 @dataclass
 class Cells:
-    """A column as whole numbers (rows,), int64, and states (rows,), int8; `odd` are the ODD cells, in order."""
+    """A column as whole numbers (rows,), int64, and states (rows,), int64; `odd` are the ODD cells, in order."""
 
     numbers: np.ndarray
     states: np.ndarray
@@ -150,7 +150,7 @@ class Form:
         return Cells(numbers, states, cells.filter(pa.array(states == ODD)))
 
     def _raw(self, cells: pa.Array) -> tuple[np.ndarray, np.ndarray]:
-        states = np.where(pc.is_null(cells).to_numpy(zero_copy_only=False), MISSING, PRESENT).astype(np.int8)
+        states = np.where(pc.is_null(cells).to_numpy(zero_copy_only=False), MISSING, PRESENT).astype(np.int64)
         if self.kind == "words":
             places = pc.index_in(cells, pa.array(self.words, cells.type))
             states[(states == PRESENT) & pc.is_null(places).to_numpy(zero_copy_only=False)] = ODD

@@ -32,7 +32,7 @@ class Column:
     @classmethod
     def of_nothing(cls, count: int) -> "Column":
         """A column that others see nothing of."""
-        return cls(np.zeros(count, np.int64), np.zeros(count, np.int8), np.zeros(count, np.int64))
+        return cls(np.zeros(count, np.int64), np.zeros(count, np.int64), np.zeros(count, np.int64))
 
     @property
     def present(self) -> np.ndarray:
@@ -184,7 +184,7 @@ class ColumnPlan:
     def pop(self, stack: Stack, symbols: np.ndarray, places: np.ndarray, known: Known, base: int) -> Column:
         """The column of symbols (rows,) and places (rows,). Raises ValueError for what no encoder pushed."""
         first = len(self.bins) + 3
-        states = np.zeros(len(symbols), np.int8)
+        states = np.zeros(len(symbols), np.int64)
         for state in (MISSING, ODD):
             states[symbols == self.outside + state] = state
         present = states == PRESENT
