@@ -23,10 +23,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute
-import pyarrow.csv
 import pyarrow.parquet
 
 from isthmus.compression.archive import Options, chunks, codec_for, opened, write
+from isthmus.files.writing import csv_bytes as written_csv
 from machine import description
 
 sys.path.append(str(Path(__file__).parents[1] / ".bench" / "compression"))
@@ -43,12 +43,6 @@ def table_of(folder: Path, name: str) -> pa.Table:
     return pyarrow.parquet.read_table(folder / f"{name}.parquet").replace_schema_metadata(None)
 
 
-def csv_of(table: pa.Table) -> bytes:
-    stream = io.BytesIO()
-    pyarrow.csv.write_csv(table, stream)
-    return stream.getvalue()
-
-
 GENERAL: dict[str, Callable[[bytes], int]] = {
     "xz -9e": lambda data: len(lzma.compress(data, preset=9 | lzma.PRESET_EXTREME)),
     "zstd -19": lambda data: len(pa.Codec("zstd", 19).compress(data)),
@@ -59,7 +53,7 @@ GENERAL: dict[str, Callable[[bytes], int]] = {
 
 def general(table: pa.Table) -> dict[str, int]:
     """Bytes of the CSV, whole and column by column, through each general compressor, and of Parquet."""
-    whole, columns = csv_of(table), [csv_of(table.select([name])) for name in table.column_names]
+    whole, columns = written_csv(table), [written_csv(table.select([name])) for name in table.column_names]
     sizes = {f"{name} of the CSV": shrink(whole) for name, shrink in GENERAL.items()}
     sizes |= {f"{name} column by column": sum(map(shrink, columns)) for name, shrink in GENERAL.items()}
     stream = io.BytesIO()
@@ -183,7 +177,7 @@ def main() -> None:
     print(description(), "\n")
     for name in given.sets.split(","):
         table = table_of(given.data, name)
-        csv_bytes = len(csv_of(table))
+        csv_bytes = len(written_csv(table))
         found = archived(table, options, csv_bytes)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         print(f"## {name}: {table.num_rows:,} rows, {csv_bytes:,} bytes as CSV\n")

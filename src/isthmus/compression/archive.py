@@ -23,7 +23,8 @@ CHUNK_ROWS = 65536
 COMPARED_IMAGES = 4096
 BUDGET_SECONDS = 60.0
 
-# What decoders raise for what no encoder wrote.
+# What decoders raise for what no encoder wrote: settings and bytes are not to be trusted, and whatever they make
+# constructors, NumPy and Arrow raise is the archive's fault.
 _DAMAGE = (
     ArithmeticError,
     AssertionError,

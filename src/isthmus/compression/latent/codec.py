@@ -250,6 +250,7 @@ class LatentCodec(Codec):
             raise ValueError("a chunk that is none")
         try:
             return self._decoded(mode, patch, Stack.from_bytes(rest), count)
+        # The bytes are not to be trusted: whatever they make NumPy and Arrow raise is the chunk's fault.
         except (
             ArithmeticError,
             AssertionError,

@@ -72,7 +72,7 @@ class Learner(Variant[VariantOptions]):
     def posterior(self, x: Tensor):
         raise TypeError("a column network has no latent units")
 
-    prior = posterior  # pyright: ignore[reportAssignmentType]
+    prior = posterior  # pyright: ignore[reportAssignmentType]: neither gives anything
 
     def rounded(self) -> Tensor:
         """All weights, rounded; the gradient passes as if they were not."""
