@@ -15,6 +15,9 @@ from .cells import MOST_WORDS, Cells, from_plain_bytes, plain_bytes, stored, who
 from .columns import MOST_DEPTH, Column, ColumnPlan
 from .network import ColumnNetwork, ColumnShape
 
+# What the network is told of each column of a table, in this order: how many rows of its context came before, the
+# column itself, and how round its number is.
+SLOTS, DEPTH, BIN, GRADE = 3, 0, 1, 2
 # Rows whose probabilities are computed at once: few enough for the processor's cache.
 BLOCK = 2048
 # A chunk has at most so many cells, and takes at most about so many nanoseconds to decode.
@@ -58,7 +61,7 @@ class TableCodec(Codec):
         total = self._total(columns, known, count)
         for index in reversed(range(len(self.plans))):
             plan = self.plans[index]
-            self.network.add(total, 2 * index + 1, columns[index].contexts, sign=-1)
+            self._tell(total, index, columns[index], sign=-1)
             before = stack.bits
             if not plan.packed:
                 symbols, residuals = plan.symbols_of(columns[index], known, bases[index])
@@ -66,7 +69,7 @@ class TableCodec(Codec):
                 self._push_symbols(stack, index, total, symbols, residuals)
             self.spent[plan.form.name] += (stack.bits - before) / 8 + len(odd[index])
             if plan.recall:
-                self.network.add(total, 2 * index, plan.depth(known, count), sign=-1)
+                self.network.add(total, SLOTS * index + DEPTH, plan.depth(known, count), sign=-1)
         packs = []
         for plan, position in zip(self.plans, self.positions, strict=True):
             if plan.packed:
@@ -99,7 +102,7 @@ class TableCodec(Codec):
         total = self.network.start(count)
         for index, plan in enumerate(self.plans):
             if plan.recall:
-                self.network.add(total, 2 * index, plan.depth(known, count))
+                self.network.add(total, SLOTS * index + DEPTH, plan.depth(known, count))
             if plan.packed:
                 cells = unpacked(next(packs), min(room, LARGEST_BLOCK))
                 room -= len(cells)
@@ -116,7 +119,7 @@ class TableCodec(Codec):
                 held = Cells(columns[-1].numbers, columns[-1].states, apart)
                 room = _less(room, plan.form.text_bytes(held))
                 restored.append(plan.form.restored(held))
-            self.network.add(total, 2 * index + 1, columns[-1].contexts)
+            self._tell(total, index, columns[-1])
         if not stack.empty:
             raise ValueError("bits that no column has used")
         by_position = dict(zip(self.positions, restored, strict=True))
@@ -174,14 +177,20 @@ class TableCodec(Codec):
         total = self.network.start(count)
         for index, plan in enumerate(self.plans):
             if plan.recall:
-                self.network.add(total, 2 * index, plan.depth(known, count))
-            self.network.add(total, 2 * index + 1, columns[index].contexts)
+                self.network.add(total, SLOTS * index + DEPTH, plan.depth(known, count))
+            self._tell(total, index, columns[index])
         return total
+
+    def _tell(self, total: np.ndarray, index: int, column: Column, sign: int = 1) -> None:
+        """Let the later columns know this one, or forget it."""
+        self.network.add(total, SLOTS * index + BIN, column.contexts, sign)
+        if self.plans[index].grades:
+            self.network.add(total, SLOTS * index + GRADE, self.plans[index].grades_of(column), sign)
 
     def _push_symbols(
         self, stack: Stack, index: int, total: np.ndarray, symbols: np.ndarray, residuals: np.ndarray
     ) -> None:
-        plan, network = self.plans[index], self.network
+        plan, network, place = self.plans[index], self.network, SLOTS * index + BIN
         starts = range(0, len(symbols), BLOCK)
         if plan.places:
             allowed = plan.allowed
@@ -189,26 +198,26 @@ class TableCodec(Codec):
                 block = slice(start, start + BLOCK)
                 rows = np.flatnonzero(allowed[symbols[block]] > 1) + start
                 if len(rows):
-                    weights = network.place_weights(total[rows], 2 * index + 1, symbols[rows], allowed[symbols[rows]])
+                    weights = network.place_weights(total[rows], place, symbols[rows], allowed[symbols[rows]])
                     stack.push(plan.bins.places_of(residuals[rows], symbols[rows]), weights)
         for start in reversed(starts):
             block = slice(start, start + BLOCK)
-            stack.push(symbols[block], network.symbol_weights(total[block], 2 * index + 1))
+            stack.push(symbols[block], network.symbol_weights(total[block], place))
 
     def _pop_symbols(self, stack: Stack, index: int, total: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        plan, network = self.plans[index], self.network
+        plan, network, place = self.plans[index], self.network, SLOTS * index + BIN
         symbols, places = np.empty(len(total), np.int64), np.zeros(len(total), np.int64)
         starts = range(0, len(total), BLOCK)
         for start in starts:
             block = slice(start, start + BLOCK)
-            symbols[block] = stack.pop(network.symbol_weights(total[block], 2 * index + 1))
+            symbols[block] = stack.pop(network.symbol_weights(total[block], place))
         if plan.places:
             allowed = plan.allowed
             for start in starts:
                 block = slice(start, start + BLOCK)
                 rows = np.flatnonzero(allowed[symbols[block]] > 1) + start
                 if len(rows):
-                    weights = network.place_weights(total[rows], 2 * index + 1, symbols[rows], allowed[symbols[rows]])
+                    weights = network.place_weights(total[rows], place, symbols[rows], allowed[symbols[rows]])
                     places[rows] = stack.pop(weights)
         return symbols, places
 
@@ -258,7 +267,7 @@ class TableCodec(Codec):
 
 
 def shapes_of(plans: list[ColumnPlan]) -> list[ColumnShape]:
-    """Two columns of the network for each of the table's: how deep its context is, and the column itself."""
+    """The network's columns, `SLOTS` for each of the table's."""
     shapes = []
     for plan in plans:
         shapes.append(ColumnShape(MOST_DEPTH if plan.recall else 0, 0, 0))
@@ -268,6 +277,7 @@ def shapes_of(plans: list[ColumnPlan]) -> list[ColumnShape]:
             shapes.append(ColumnShape(plan.contexts, 0, 0))
         else:
             shapes.append(ColumnShape(plan.contexts, plan.symbols, plan.places))
+        shapes.append(ColumnShape(plan.grades, 0, 0))
     return shapes
 
 

@@ -12,11 +12,15 @@ from .bins import Bins, pop_bits, push_bits
 from .cells import MISSING, ODD, PRESENT, Form
 from .recall import Context, joint_keys, resolve
 from .relations import Relation, Term
+from .roundness import Roundness
 
 # Rows that came before in a context are told to the network by the bit length of their count, up to this.
 MOST_DEPTH = 20
 # Contexts of a column, and columns of a context: finding the rows of one takes time.
 MOST_LEVELS, MOST_CONTEXT = 2, 4
+
+# What it costs to tell that there is a pointer, about.
+POINTER_BITS = 1.0
 
 Known = Callable[[int], "Column"]
 
@@ -52,7 +56,7 @@ class ColumnPlan:
     seen: Bins | None = None  # what others see of it, if not the bins it is coded by
     copies: list[int] = field(default_factory=list)
     recall: list[list[tuple[int, int]]] = field(default_factory=list)
-    recall_first: bool = False  # also for numbers that have a bin alone
+    recall_first: bool = False  # also for numbers of which nothing lies below their place
 
     @property
     def asks_for(self) -> set[int]:
@@ -95,6 +99,15 @@ class ColumnPlan:
         most = int(self.allowed.max())
         return most if most > 1 else 0
 
+    @property
+    def grades(self) -> int:
+        """How many grades of roundness later columns are told; 0 where no number is round."""
+        return len(self.bins.roundness) + 1 if len(self.bins.roundness) else 0
+
+    def grades_of(self, column: Column) -> np.ndarray:
+        """How round each number is, (rows,); 0 where there is none."""
+        return np.where(column.present, self.bins.roundness.grades(column.numbers), 0)
+
     def context_tokens(self, numbers: np.ndarray, states: np.ndarray) -> np.ndarray:
         """What later columns see, (rows,)."""
         tokens = self.visible.tokens(numbers)
@@ -127,10 +140,10 @@ class ColumnPlan:
         numbers, present = column.numbers, column.present
         residuals = numbers - self.expected(known, numbers, present, base)
         symbols = self.bins.tokens(residuals)
+        own = self.bins.bits_within(residuals, symbols) + bits_of_each(symbols) if self.recall else np.zeros(1)
         free = present.copy()
         if not self.recall_first:
-            alone = np.append(self.bins.high == self.bins.low, False)
-            free &= ~alone[symbols]
+            free &= self.bins.rest_bits(residuals, symbols) > 0  # all else is foretold
         for index, other in enumerate(self.copies):
             source = known(other)
             same = free & source.present & (source.numbers == numbers)
@@ -139,7 +152,9 @@ class ColumnPlan:
         for level in range(len(self.recall)):
             keys = self.keys(level, known, len(numbers))
             context = Context(np.where(present, keys, -1))
-            same = free & (context.with_numbers(numbers).earlier > 0)
+            earlier, same = context.earlier, context.with_numbers(numbers).earlier
+            # A pointer that is longer than the number is not worth it.
+            same = free & (same > 0) & (earlier < same * np.exp2(own - POINTER_BITS))
             symbols[same] = len(self.bins) + 3 + len(self.copies) + level
             free &= ~same
         symbols[column.states == MISSING] = self.outside + MISSING
@@ -251,6 +266,8 @@ class ColumnPlan:
             held["packed"] = True
         if self.relation.terms or self.relation.offset:
             held["relation"] = self.relation.settings()
+        if len(self.bins.roundness):
+            held["steps"] = self.bins.roundness.steps
         if self.copies:
             held["copies"] = self.copies
         if self.recall:
@@ -267,9 +284,11 @@ class ColumnPlan:
         """Raises KeyError, TypeError or ValueError for what is no plan of a column after those `earlier`."""
         form, bins, seen = unframed(parameters)
         plan = cls(Form.from_settings(settings["form"], form), bool(settings.get("packed")))
-        plan.bins = Bins.from_bytes(bins)
+        plan.bins = Bins.from_bytes(bins, Roundness(tuple(int(step) for step in settings.get("steps", ()))))
         plan.seen = Bins.from_bytes(seen[1:]) if seen else None
         if "relation" in settings:
+            if plan.grades:
+                raise ValueError(f"column {column} is both round and expected")
             plan.relation = Relation.from_settings(settings["relation"], column, earlier)
         plan.copies = [int(other) for other in settings.get("copies", ())]
         plan.recall = [[(int(other), int(width)) for other, width in level] for level in settings.get("recall", ())]
@@ -283,3 +302,8 @@ class ColumnPlan:
         if plan.symbols > 256 or plan.contexts > 256:
             raise ValueError("too many symbols")
         return plan
+
+
+def bits_of_each(symbols: np.ndarray) -> np.ndarray:
+    """Bits of each of many small whole numbers by their own frequencies."""
+    return np.log2(len(symbols) / np.bincount(symbols)[symbols]) if len(symbols) else np.zeros(0)

@@ -5,6 +5,7 @@ trained network codes in more bytes than a general compressor is packed by that 
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -12,8 +13,8 @@ import pyarrow as pa
 from ..packing import packed
 from .bins import MOST_BINS, Bins
 from .cells import LONGEST_WORDS, MOST_WORDS, Form, plain_bytes, stored, whole
-from .codec import TableCodec, shapes_of
-from .columns import MOST_CONTEXT, Column, ColumnPlan
+from .codec import BIN, DEPTH, GRADE, SLOTS, TableCodec, shapes_of
+from .columns import MOST_CONTEXT, POINTER_BITS, Column, ColumnPlan, bits_of_each
 from .network import MOST_WEIGHTS, ColumnNetwork
 from .recall import Context, joint_keys
 from .relations import PREVIOUS_ROW, Relation, Term, found
@@ -73,11 +74,11 @@ def fitted(
     plans, columns, order = _with_a_plain_column_last(plans, columns, order)
     hidden = _hidden(total_rows, len(order))
     symbols = _symbols(plans, columns, rows.num_rows)
-    allowed = [np.ones(1, np.int64)] * (2 * len(plans))
+    allowed = [np.ones(1, np.int64)] * (SLOTS * len(plans))
     for index, plan in enumerate(plans):
-        allowed[2 * index + 1] = plan.allowed
+        allowed[SLOTS * index + BIN] = plan.allowed
     network, bits = learned(symbols, shapes_of(plans), allowed, total_rows, hidden, budget_seconds, seed, progress)
-    if _pack_what_is_smaller(plans, order, network, rows, bits[1::2]):
+    if _pack_what_is_smaller(plans, order, network, rows, bits[BIN::SLOTS]):
         network = _without_what_is_packed(plans, network)
     return TableCodec(plans, order, network, hidden)
 
@@ -187,39 +188,52 @@ def _plan(
         return plan
     distinct = len(np.unique(held[:PLANNING_ROWS]))
     plan.bins = Bins.fit(held, complete, most)
-    foretold = _foretold_bits(plan.bins, numbers, column.states, columns)
-    if distinct > 16 and foretold > FORETOLD_BITS and form.kind in NUMERIC:
+    costs = _costs(plan.bins, numbers, column.states, columns)
+    if distinct > 16 and costs.in_all > FORETOLD_BITS and form.kind in NUMERIC:
         relation = _relation(column, plans, columns)
         residuals = numbers - relation.expected(lambda other: columns[other].numbers, len(numbers))
         bins = Bins.fit(residuals[present], complete, most)
-        bits = _foretold_bits(bins, residuals, column.states, columns)
-        if relation.terms and bits < 0.97 * foretold:
-            plan.relation, plan.bins, foretold = relation, bins, bits
+        with_relation = _costs(bins, residuals, column.states, columns)
+        if relation.terms and with_relation.in_all < 0.97 * costs.in_all:
+            plan.relation, plan.bins, costs = relation, bins, with_relation
             plan.seen = Bins.fit(held, complete, SEEN_BINS, SEEN_BINS)
-    if foretold < FORETOLD_BITS:
+    if costs.in_all < FORETOLD_BITS:
         return plan
+    if not plan.relation.terms and form.kind in NUMERIC:
+        plan.bins = plan.bins.with_round_numbers(held)
     plan.copies = _copies(plan, column, columns)
-    _plan_recall(plan, column, plans, columns, foretold)
+    _plan_recall(plan, column, plans, columns, costs.foretold / max(costs.alone, 1e-9))
     return plan
 
 
-def _foretold_bits(bins: Bins, numbers: np.ndarray, states: np.ndarray, columns: list[Column]) -> float:
-    """Bits per row of numbers' bins given the best single earlier column, and of what lies below the bins."""
+@dataclass(frozen=True)
+class _Costs:
+    """Bits per row of a column: of its bins by their frequencies, of its bins given the best single earlier column, and
+    of what tells the numbers of a bin apart, if all are equally likely."""
+
+    alone: float
+    foretold: float
+    within: float
+
+    @property
+    def in_all(self) -> float:
+        return self.foretold + self.within
+
+
+def _costs(bins: Bins, numbers: np.ndarray, states: np.ndarray, columns: list[Column]) -> _Costs:
     rows = slice(0, PLANNING_ROWS)
     numbers, states = numbers[rows], states[rows]
     tokens = np.where(states == 0, bins.tokens(numbers), len(bins) + states)
     count = max(len(tokens), 1)
-    alone, entries = _entropy(tokens)
-    best = alone + ENTRY_BITS * entries
+    bits, entries = _entropy(tokens)
+    alone = best = bits + ENTRY_BITS * entries
     for other in columns:
         seen = other.contexts[rows]
         both, entries = _entropy(tokens, seen)
         best = min(best, both - _entropy(seen)[0] + ENTRY_BITS * entries)
-    if not len(bins):
-        return best / count
-    inside = tokens < len(bins)
     width = np.log2((bins.high - bins.low).astype(np.uint64).astype(np.float64) + 1)
-    return (best + float(width[tokens[inside]].sum())) / count
+    within = float(width[tokens[tokens < len(bins)]].sum())
+    return _Costs(alone / count, best / count, within / count)
 
 
 def _relation(column: Column, plans: list[ColumnPlan], columns: list[Column]) -> Relation:
@@ -234,7 +248,7 @@ def _copies(plan: ColumnPlan, column: Column, columns: list[Column]) -> list[int
     """Up to three earlier columns that hold the same number in many rows in which it is no bin alone."""
     rows = slice(0, PLANNING_ROWS)
     numbers = column.numbers[rows]
-    alone = np.append(plan.bins.high == plan.bins.low, False)
+    alone = np.append(plan.bins.alone, False)
     free = column.present[rows] & ~alone[plan.bins.tokens(numbers)]
     chosen: list[int] = []
     while len(chosen) < 3 and free.any():
@@ -248,13 +262,16 @@ def _copies(plan: ColumnPlan, column: Column, columns: list[Column]) -> list[int
 
 
 def _plan_recall(
-    plan: ColumnPlan, column: Column, plans: list[ColumnPlan], columns: list[Column], foretold: float
+    plan: ColumnPlan, column: Column, plans: list[ColumnPlan], columns: list[Column], share: float
 ) -> None:
-    """Contexts in which earlier rows with the same number are worth pointing to."""
-    alone = np.append(plan.bins.high == plan.bins.low, False)
+    """Contexts in which earlier rows with the same number are worth pointing to; `share` of the bits that the bins have
+    by their frequencies are left when they are foretold."""
     options = [(index, width) for index, plan_ in enumerate(plans) for width in _widths(plan_)]
-    search = _RecallSearch(column, columns, plan.bins.tokens(column.numbers), alone, options, foretold, SEARCH_ROWS)
-    chunk = _RecallSearch(column, columns, plan.bins.tokens(column.numbers), alone, options, foretold, PLANNING_ROWS)
+    residuals = column.numbers - plan.relation.expected(lambda other: columns[other].numbers, len(column.numbers))
+    search, chunk = (
+        _RecallSearch(column, residuals, plan.bins, columns, options, share, most_rows)
+        for most_rows in (SEARCH_ROWS, PLANNING_ROWS)
+    )
     best: tuple[float, list[int], bool] = (chunk.nothing, [], False)
     for everything in (False, True):
         level = search.grown([], everything)
@@ -273,18 +290,23 @@ class _RecallSearch:
     def __init__(
         self,
         column: Column,
+        residuals: np.ndarray,
+        bins: Bins,
         columns: list[Column],
-        tokens: np.ndarray,
-        alone: np.ndarray,
         options: list[tuple[int, int]],
-        foretold: float,
+        share: float,
         most_rows: int,
     ):
         rows = slice(0, most_rows)
-        self.foretold = foretold
-        self.present, self.tokens = column.present[rows], tokens[rows]
-        self.wide = self.present & ~alone[self.tokens]
-        self.nothing = foretold * len(self.tokens)
+        self.present = column.present[rows]
+        tokens = np.where(self.present, bins.tokens(residuals[rows]), len(bins) + 1)
+        # What each number costs without a pointer: places are foretold about as well as bins are.
+        numbers, held = residuals[rows], np.minimum(tokens, len(bins))
+        within = np.where(self.present, bins.bits_within(numbers, held), 0.0)
+        rest = np.where(self.present, bins.rest_bits(numbers, held), 0.0)
+        self.wide = rest > 0
+        self.own = rest + share * (bits_of_each(tokens) + within - rest)
+        self.nothing = float(self.own.sum())
         self.numbers = np.unique(column.numbers[rows], return_inverse=True)[1]
         self.options = range(len(options))
         self.codes = [
@@ -303,7 +325,8 @@ class _RecallSearch:
         return level
 
     def cost(self, level: list[int], everything: bool) -> float:
-        """Bits of all rows with one context. Without `everything`, numbers that have a bin alone are not looked for."""
+        """Bits of all rows with one context. Without `everything`, only numbers that the network
+        does not foretell whole are looked for."""
         free = self.present if everything else self.wide
         if not free.any():
             return np.inf
@@ -315,13 +338,14 @@ class _RecallSearch:
         context = Context(np.where(free, keys, -1))
         numbered = keys * (int(self.numbers.max()) + 1) + self.numbers
         same = Context(np.where(free, numbered, -1)).earlier
-        pointing = free & (same > 0)
-        pointers = np.log2(context.earlier[pointing] / same[pointing]).sum()
+        some = np.flatnonzero(free & (same > 0))
+        pointers = np.log2(context.earlier[some] / same[some])
+        some, pointers = (each[pointers + POINTER_BITS < self.own[some]] for each in (some, pointers))
+        pointing = np.zeros(len(free), np.int64)
+        pointing[some] = 1
         depth = np.frexp(context.earlier[free].astype(np.float64))[1]
         flags = _bits_of(2 * depth + pointing[free]) - _bits_of(depth)
-        # Rows that are not free are coded by their symbols as before.
-        rest = 0.0 if everything else _bits_of(np.where(free, 0, self.tokens + 1))
-        return float(pointers + flags + rest + self.foretold * (free & ~pointing).sum())
+        return float(pointers.sum() + flags + self.nothing - self.own[some].sum())
 
 
 def _widths(plan: ColumnPlan) -> tuple[int, ...]:
@@ -339,23 +363,24 @@ def _bits_of(symbols: np.ndarray) -> float:
 
 def _symbols(plans: list[ColumnPlan], columns: list[Column], count: int) -> np.ndarray:
     """What the network learns from: (rows, 3 · columns) contexts, symbols and places."""
-    symbols = np.zeros((count, 6 * len(plans)), np.int64)
+    symbols = np.zeros((count, len(plans), SLOTS, 3), np.int64)
+    symbols[..., 2] = -1
     known = columns.__getitem__
     for index, plan in enumerate(plans):
-        at = 6 * index
-        symbols[:, at + 2 :: 3] = -1
         if plan.recall:
-            symbols[:, at] = plan.depth(known, count)
-        symbols[:, at + 3] = columns[index].contexts
+            symbols[:, index, DEPTH, 0] = plan.depth(known, count)
+        symbols[:, index, BIN, 0] = columns[index].contexts
+        if plan.grades:
+            symbols[:, index, GRADE, 0] = plan.grades_of(columns[index])
         if plan.packed:
             continue
         first = np.flatnonzero(columns[index].present)
         base = int(columns[index].numbers[first[0]]) if len(first) else 0
         own, residuals = plan.symbols_of(columns[index], known, base)
-        symbols[:, at + 4] = own
+        symbols[:, index, BIN, 1] = own
         many = plan.allowed[own] > 1
-        symbols[many, at + 5] = plan.bins.places_of(residuals[many], own[many])
-    return symbols
+        symbols[many, index, BIN, 2] = plan.bins.places_of(residuals[many], own[many])
+    return symbols.reshape(count, 3 * SLOTS * len(plans))
 
 
 def _pack_what_is_smaller(
@@ -371,7 +396,7 @@ def _pack_what_is_smaller(
         if plan.packed or plan.recall:
             continue
         own = bits[index] * count / 8 + _rest_bits(plan, sample, position) / 8
-        own += shares[2 * index + 1] * count / max(rows.num_rows, 1)
+        own += shares[SLOTS * index + BIN] * count / max(rows.num_rows, 1)
         if own > len(packed(plain_bytes(stored(whole(sample.column(position)))))):
             plan.packed, changed = True, True
     return changed
@@ -390,5 +415,7 @@ def _rest_bits(plan: ColumnPlan, sample: pa.Table, position: int) -> float:
     held = plan.form.cells(whole(sample.column(position)))
     if plan.relation.terms:
         return 0.0
-    tokens = plan.bins.tokens(held.numbers[held.present])
-    return plan.bins.rest_bits(tokens[tokens < len(plan.bins)])
+    numbers = held.numbers[held.present]
+    tokens = plan.bins.tokens(numbers)
+    inside = tokens < len(plan.bins)
+    return float(plan.bins.rest_bits(numbers[inside], tokens[inside]).sum())
