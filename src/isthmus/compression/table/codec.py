@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from threadpoolctl import threadpool_limits
 
 from ...core.errors import DataError
 from ..codec import MOST_CHUNK_ROWS, Codec
@@ -53,6 +54,7 @@ class TableCodec(Codec):
 
     # Rows ↔ one chunk.
 
+    @threadpool_limits.wrap(1, "blas")  # products this small take longer in two threads than in one
     def encode(self, rows: pa.Table) -> bytes:
         count, cells = rows.num_rows, self._cells(rows)
         columns, odd, bases = self._columns(cells, count)
@@ -86,6 +88,7 @@ class TableCodec(Codec):
                 rows = rows.set_column(position, plan.form.name, column)
         return rows
 
+    @threadpool_limits.wrap(1, "blas")
     def decode(self, chunk: bytes, count: int) -> pa.Table:
         blocks = unframed(chunk)
         if len(blocks) != 3 + sum(plan.packed for plan in self.plans):
