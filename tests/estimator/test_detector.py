@@ -13,6 +13,7 @@ from sklearn.utils import estimator_checks
 
 import isthmus
 from isthmus.core.errors import DataError, OptionError
+from isthmus.domains.table import Table
 from isthmus.estimator.calibration import Tail
 from isthmus.estimator.detector import DetectorOptions
 from isthmus.estimator.dissimilarity import Dissimilarity
@@ -188,6 +189,15 @@ def test_every_check_of_scikit_learn_passes(monkeypatch):
 
 
 # The pieces
+
+
+def test_whole_numbers_and_dates_have_the_same_tensors_with_densities():
+    rows = pd.DataFrame({"n": [3, 900, 41], "day": pd.to_datetime(["2020-01-01", "2021-05-01", "1999-12-31"])})
+    domain = Table.fit(rows)
+    other, x = domain.with_densities(), domain.tensors(rows)
+    assert not domain.density.any() and other.density.all()
+    assert np.array_equal(other.matrix(x), domain.matrix(x)) and np.array_equal(other.values(x), domain.values(x))
+    assert other.features()(x).equal(domain.features()(x))
 
 
 def test_dissimilarity_is_the_sum_of_logarithms():

@@ -137,7 +137,8 @@ class Detector(OutlierMixin, BaseEstimator):
 
         −4.6 is one row in a hundred. Shares smaller than held-out rows can show are extrapolated.
         """
-        return self.tail_.log_share(self._raw(self._tensors(X)))
+        raw = self._raw(self._tensors(X))
+        return self.tail_.log_share(raw)
 
     def decision_function(self, X: Rows) -> np.ndarray:
         """`score_samples` less the threshold: negative for outliers, shape (rows,)."""
@@ -250,7 +251,7 @@ class Detector(OutlierMixin, BaseEstimator):
             shared = SharedOptions(latent_dim=size, hidden=HIDDEN, network="dense")
             own = variants.find("vae").Options()
             seed = Randomness(self._seed, "member", member).seed
-            yield Fitting(variants.find("vae"), self.domain_, shared, own, seed, self._device)
+            yield Fitting(variants.find("vae"), self.domain_.with_densities(), shared, own, seed, self._device)
 
     def _trained(self, x: Tensor, options: DetectorOptions) -> tuple[list[Variant], dict[str, Any]]:
         """The members, trained on rows `x`, and facts of the run."""
@@ -258,7 +259,7 @@ class Detector(OutlierMixin, BaseEstimator):
         models = [fitting.build(int(fitting.shared.latent_dim)) for fitting in fittings]
         epochs = math.ceil(STEPS / max(1.0, len(x) / BATCH_ROWS))
         plans = [Plan(epochs, BATCH_ROWS, fitting.shared.learning_rate, seed=fitting.seed) for fitting in fittings]
-        outcomes = sweep(models, as_input(x).to(self._device), None, plans, self.domain_.draw)
+        outcomes = sweep(models, as_input(x).to(self._device), None, plans, fittings[0].domain.draw)
         failures = [outcome.failure for outcome in outcomes.values() if outcome.failure is not None]
         if any(outcome.interrupted for outcome in outcomes.values()):
             raise KeyboardInterrupt
