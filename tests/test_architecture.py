@@ -37,7 +37,11 @@ LAYERS = (
 # The package's front door and `python -m isthmus` stand outside: they name everything and import it when asked.
 DOORS = {"__init__", "__main__"}
 # Imports that point up, and must be made when they are needed, inside a function.
-UPWARD = {("estimator/base.py", "saving")}
+UPWARD = {
+    ("estimator/base.py", "saving"),
+    ("estimator/base.py", "explaining"),
+    ("estimator/detector.py", "saving"),
+}
 
 
 class Import(NamedTuple):

@@ -1,8 +1,9 @@
 """Isthmus: autoencoders, plain and variational, for anyone's unlabelled data.
 
-`isthmus.VAE`, `isthmus.Autoencoder` and the other models are scikit-learn estimators; `isthmus.compare` trains and
-measures several and says which to use; `isthmus.load` reads a saved model; `isthmus.stream` leaves rows in their files;
-`isthmus.compress` and `isthmus.decompress` turn rows into few bytes and back.
+`isthmus.VAE`, `isthmus.Autoencoder` and the other models are scikit-learn estimators; `isthmus.Detector` finds rows
+unlike the others and says why; `isthmus.compare` trains and measures several models and says which to use;
+`isthmus.load` reads a saved one; `isthmus.stream` leaves rows in their files; `isthmus.compress` and
+`isthmus.decompress` turn rows into few bytes and back.
 Names are imported when they are first used.
 """
 
@@ -12,6 +13,7 @@ from typing import Any
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Detector": "estimator.detector",
     "load": "saving",
     "compare": "comparison",
     "Comparison": "comparison",

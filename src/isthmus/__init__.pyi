@@ -9,6 +9,7 @@ from .comparison import Comparison as Comparison
 from .comparison import compare as compare
 from .core import errors as errors
 from .estimator.base import Estimator as _Estimator
+from .estimator.detector import Detector as Detector
 from .estimator.tuning import tune as tune
 from .files.streaming import stream as stream
 from .saving import load as load

@@ -18,6 +18,7 @@ from .domains.table.columns import BooleanColumn, CategoryColumn, Column, EmptyC
 from .domains.table.frames import to_arrow
 from .estimator.base import BATCH, Estimator
 from .estimator.inference import in_batches
+from .estimator.unusual_cells import the_cells_left_out, unusual_cells, without_each_cell
 
 # A walk goes from the lower to the upper of these quantiles of a unit's codes: as far as real rows go, outliers apart.
 WALKED = (0.02, 0.98)
@@ -31,6 +32,8 @@ LEAST_SHARE = 0.05
 # Generated rows that say what is usual for a column, and draws of the codes for each score.
 USUAL_ROWS = 256
 SURPRISE_DRAWS = 4
+# Rows, each without one of its cells, that are decoded at a time.
+EXPLAINED_ROWS = 4096
 
 SECONDS_PER_YEAR = 365.2425 * 86_400
 
@@ -127,6 +130,22 @@ def excess_surprise(estimator: Estimator, x: Tensor) -> np.ndarray:
     generated = estimator.sample_tensors(USUAL_ROWS, estimator._seed)
     usual = np.median(_surprise(estimator, generated), axis=0)
     return np.where(x.isnan().numpy(), 0.0, _surprise(estimator, x) - usual)
+
+
+def explained_scores(estimator: Estimator, x: Tensor, scores: np.ndarray, most_columns: int = 3) -> pa.Table:
+    """The columns that make each row of a table unusual, in the form of `unusual_cells`; the excess is in nats.
+
+    What was expected instead of a cell is decoded from the row without it.
+    """
+    columns = x.shape[1]
+    domain, size = estimator.domain_, max(1, EXPLAINED_ROWS // columns)
+    guesses = np.empty(x.shape)
+    for start in range(0, len(x), size):
+        rest = without_each_cell(x[start : start + size])
+        decoded = domain.matrix(estimator.decode_tensors(estimator.encode_tensors(rest)))
+        guesses[start : start + size] = the_cells_left_out(decoded, columns)
+    excess = excess_surprise(estimator, x)
+    return unusual_cells(domain, x, scores, excess, domain.from_matrix(guesses), most_columns)
 
 
 def _surprise(estimator: Estimator, x: Tensor) -> np.ndarray:

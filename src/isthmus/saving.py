@@ -13,18 +13,25 @@ from torch.nn.modules.module import register_module_parameter_registration_hook
 from . import __version__, domains, variants
 from .core.errors import IsthmusError, ModelFileError
 from .estimator.base import Estimator
+from .estimator.detector import Detector
 from .estimator.inference import chosen_device
 from .estimator.public import public_class
 from .files.tensor_file import first_line, read_tensors, write_tensors
 
 FORMAT = 1
+# What stands in a file in place of a variant's name.
+DETECTOR = "detector"
 
 
-def save(estimator: Estimator, path: str | Path) -> None:
+def save(estimator: Estimator | Detector, path: str | Path) -> None:
     """Write schema, preprocessing, weights, fitted prior, threshold and training facts to one file.
 
     The file appears whole or not at all. Raises DataError if the place cannot be written.
     """
+    if isinstance(estimator, Detector):
+        tensors, facts = estimator.state()
+        write_tensors(Path(path), tensors, {"format": FORMAT, "isthmus": __version__, "model": DETECTOR} | facts)
+        return
     shared, own = estimator._options()
     facts = {
         "format": FORMAT,
@@ -44,9 +51,23 @@ def save(estimator: Estimator, path: str | Path) -> None:
     write_tensors(Path(path), dict(estimator.model_.state_dict()), facts)
 
 
-def load(path: str | Path, *, device: str = "auto") -> Estimator:
-    """The estimator that `save` wrote. Raises ModelFileError if the file is missing, damaged or not one of ours."""
-    path = Path(path)
+def load(path: str | Path, *, device: str = "auto") -> Any:
+    """The estimator or detector that `save` wrote.
+
+    Raises ModelFileError if the file is missing, damaged or not one of ours.
+    """
+    return _load(Path(path), device)
+
+
+def load_estimator(path: str | Path, *, device: str = "auto") -> Estimator:
+    """`load`, for what a detector cannot do: raises ModelFileError if the file holds one."""
+    loaded = _load(Path(path), device)
+    if isinstance(loaded, Detector):
+        raise ModelFileError(f"{path}: holds a detector, which only scores rows; give a model that `isthmus fit` wrote")
+    return loaded
+
+
+def _load(path: Path, device: str) -> Estimator | Detector:
     tensors, facts = read_tensors(path)
     if facts.get("format") != FORMAT:
         raise ModelFileError(
@@ -54,6 +75,9 @@ def load(path: str | Path, *, device: str = "auto") -> Estimator:
             "install the isthmus that wrote it"
         )
     try:
+        if facts.get("model") == DETECTOR:
+            with _no_larger_than(sum(tensor.numel() for tensor in tensors.values())):
+                return Detector.from_state(tensors, facts, device)
         return _revive(tensors, facts, device)
     except IsthmusError as failure:
         raise ModelFileError(f"{path}: {failure}") from failure

@@ -268,7 +268,8 @@ class TestScore:
         ended = succeed("score", penguins_model, "penguins", "--json", "--out", tmp_path / "s.parquet")
         table, model = parquet.read_table(tmp_path / "s.parquet"), isthmus.load(penguins_model)
         rows = read("penguins").rows
-        assert table.column_names == ["row", "score", "flag", "column_1", "column_2", "column_3"]
+        told = [f"{name}_{place}" for place in (1, 2, 3) for name in ("column", "value", "expected")]
+        assert table.column_names == ["row", "score", "flag", *told]
         assert np.array_equal(table["score"].to_numpy(), model.score_samples(rows))
         assert np.array_equal(table["flag"].to_numpy(), model.predict(rows) == -1)
         assert json.loads(ended.out)["flagged"] == sum(table["flag"].to_pylist())
@@ -285,12 +286,46 @@ class TestScore:
         succeed("score", penguins_model, data, "--out", tmp_path / "s.parquet")
         scores = parquet.read_table(tmp_path / "s.parquet").to_pylist()
         assert scores[2]["flag"] and scores[2]["column_1"] == column
+        assert float(scores[2]["value_1"]) == value
+        # What was expected lies among what real birds have: bills of 32 to 60 by 13 to 22 millimetres.
+        assert 10 < float(scores[2]["expected_1"]) < 62
         assert min(scores, key=lambda row: row["score"])["row"] == 2
         assert all(row["column_1"] is None for row in scores if not row["flag"])
 
     def test_images_are_scored_without_columns(self, digits_model: Path, tmp_path: Path) -> None:
         succeed("score", digits_model, "digits", "--out", tmp_path / "s.csv")
         assert read(tmp_path / "s.csv").rows.column_names == ["row", "score", "flag"]
+
+
+class TestDetector:
+    def test_it_is_fitted_scores_rows_and_explains_flags(self, tmp_path: Path) -> None:
+        model, out = tmp_path / "detector.safetensors", tmp_path / "s.parquet"
+        ended = succeed("fit", "penguins", "--model", "detector", "--set", "members=2", "--json", "--out", model)
+        assert json.loads(ended.out)["model"] == "detector"
+        succeed("score", model, "penguins", "--out", out)
+        table, detector = parquet.read_table(out), isthmus.load(model)
+        assert np.array_equal(table["score"].to_numpy(), detector.score_samples(read("penguins").rows))
+        flagged = [row for row in table.to_pylist() if row["flag"]]
+        assert flagged and all(row["column_1"] and row["value_1"] for row in flagged)
+        assert "a detector of 2 VAEs" in succeed("info", model).out
+        (tmp_path / "parts").mkdir()
+        data = parquet_of(tmp_path / "parts" / "a.parquet", read("penguins").rows)
+        succeed("score", model, data.parent, "--out", tmp_path / "scores")
+        (part,) = (tmp_path / "scores").glob("*.parquet")
+        assert parquet.read_table(part).drop_columns("row").equals(table.drop_columns("row"))
+
+    def test_what_it_cannot_do_is_said_in_one_line(self, tmp_path: Path) -> None:
+        model = tmp_path / "detector.safetensors"
+        options = ("--model", "detector", "--set", "members=1")
+        succeed("fit", "penguins", *options, "--out", model)
+        for command, words in (
+            (("encode", model, "penguins", "--out", tmp_path / "c.csv"), "holds a detector"),
+            (("generate", model, "-n", 2, "--out", tmp_path / "g.csv"), "holds a detector"),
+            (("fit", "penguins", *options, "--resume", "--out", model), "--resume"),
+            (("fit", "penguins", *options, "--set", "beta=2", "--out", model), "no option 'beta'"),
+        ):
+            ended = run(*command)
+            assert ended.status == 2 and words in ended.err and ended.err.count("\n") == 1
 
 
 class TestExplain:

@@ -8,7 +8,8 @@ import torch
 
 from ..core.errors import DataError
 from ..estimator.base import Estimator
-from ..explaining import excess_surprise
+from ..estimator.detector import Detector
+from ..explaining import explained_scores
 
 # Columns named for each row that is unusual.
 NAMED_COLUMNS = 3
@@ -22,12 +23,15 @@ def codes_of(estimator: Estimator, rows: Any) -> pa.Table:
     return pa.table([pa.array(column) for column in codes.T], names=names)
 
 
-def scores_of(estimator: Estimator, rows: Any, row_ids: pa.Array) -> pa.Table:
-    """`row`, `score`, `flag` and, for tables, the columns that made a flagged row one, the worst first."""
+def scores_of(estimator: Estimator | Detector, rows: Any, row_ids: pa.Array) -> pa.Table:
+    """`row`, `score`, `flag` and, for tables, the columns that made a flagged row one, the worst first.
+
+    Of each such column its name (`column_1`), the cell (`value_1`) and what was expected instead (`expected_1`).
+    """
     scores = estimator.score_samples(rows)
     flags = scores < estimator.offset_
     columns = {"row": row_ids, "score": pa.array(scores), "flag": pa.array(flags)}
-    return pa.table(columns | _blamed(estimator, rows, flags))
+    return pa.table(columns | _blamed(estimator, rows, scores, flags))
 
 
 def numbers_of(estimator: Estimator, rows: Any, place: str) -> np.ndarray:
@@ -62,16 +66,26 @@ def own_columns(estimator: Estimator, rows: Any) -> Any:
     return rows.select(names) if isinstance(rows, pa.Table) and set(names) <= set(rows.column_names) else rows
 
 
-def _blamed(estimator: Estimator, rows: Any, flags: np.ndarray) -> dict[str, pa.Array]:
-    """The columns that made each flagged row one, the worst first; none for images, whose columns are pixels."""
+def _blamed(estimator: Estimator | Detector, rows: Any, scores: np.ndarray, flags: np.ndarray) -> dict[str, pa.Array]:
+    """What made each flagged row one, the worst first; nothing for images, whose columns are pixels."""
     domain = estimator.domain_
     if domain.picture_kind == "image":
         return {}
-    named = np.full((len(flags), min(NAMED_COLUMNS, len(domain.column_names))), None, dtype=object)
+    named = min(NAMED_COLUMNS, len(domain.column_names))
+    texts = np.full((len(flags), named, 3), None, dtype=object)
     if flags.any():
-        surprise = excess_surprise(estimator, domain.tensors(rows)[torch.from_numpy(flags)])
-        worst = np.argsort(-surprise, axis=1, kind="stable")[:, : named.shape[1]]
-        names = np.array(domain.column_names, dtype=object)[worst]
-        names[np.take_along_axis(surprise, worst, axis=1) <= 0] = None
-        named[flags] = names
-    return {f"column_{place + 1}": pa.array(column, pa.string()) for place, column in enumerate(named.T)}
+        x, flagged = domain.tensors(rows)[torch.from_numpy(flags)], np.flatnonzero(flags)
+        if isinstance(estimator, Detector):
+            cells = estimator.explain_tensors(x, scores[flags], named)
+        else:
+            cells = explained_scores(estimator, x, scores[flags], named)
+        row = cells.column("row").to_numpy()
+        # Cells of one row follow one another: its first one is where its number first stands.
+        place = np.arange(len(row)) - np.searchsorted(row, row)
+        for part, name in enumerate(("column", "value", "expected")):
+            texts[flagged[row], place, part] = cells.column(name).to_pylist()
+    return {
+        f"{name}_{place + 1}": pa.array(texts[:, place, part], pa.string())
+        for place in range(named)
+        for part, name in enumerate(("column", "value", "expected"))
+    }

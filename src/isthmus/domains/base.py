@@ -98,6 +98,10 @@ class Domain(ABC):
         """Sentences about what these rows hold that the fitted ones did not, such as unseen categories."""
         return []
 
+    def with_densities(self) -> "Domain":
+        """A domain of the same tensors, for networks: what has an order is a density there, whole numbers too."""
+        return self
+
     def draw(self, x: Tensor, randomness: Randomness) -> Tensor:
         """A batch as one pass of training sees it: the rows themselves, unless the likelihood asks for draws."""
         return x

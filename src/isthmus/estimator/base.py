@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
+import pyarrow as pa
 import torch
 from sklearn import config_context
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, OutlierMixin, TransformerMixin
@@ -32,6 +33,7 @@ from .inference import BATCH, as_input, batch_rows, chosen_device, in_batches, s
 from .options import SharedOptions
 from .sampling import MOST_PRIOR_ROWS, MOST_SEARCH_ROWS, sampled
 from .size_search import search
+from .unusual_cells import check_explicable
 
 # The threshold between inliers and outliers is a quantile of at most this many fitted rows' scores.
 MOST_CALIBRATION_ROWS = 5_000
@@ -179,6 +181,20 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin,
     def predict(self, X: Rows) -> np.ndarray:
         """1 for inliers, −1 for outliers, shape (rows,)."""
         return np.where(self.decision_function(X) < 0, -1, 1)
+
+    def explain_scores(self, X: Rows, *, most_columns: int = 3) -> pa.Table:
+        """Which columns make each row unusual: their values and what was expected instead, as an Arrow table.
+
+        One row for each row of X and column that the rest of the row makes surprising, the worst first: `row` (its
+        number in X), `score` (that of `score_samples`), `column`, `value` and `expected` (text, in the column's own
+        units), and `excess`: how much more surprising the cell is than its column usually is, in nats.
+        Raises DataError for images, whose columns are pixels, and OptionError for a count below 1.
+        """
+        from ..explaining import explained_scores
+
+        x = self._tensors(X)
+        check_explicable(self.domain_, most_columns)
+        return explained_scores(self, x, self.score_tensors(x), most_columns)
 
     def compress(self, X: Rows) -> bytes:
         """Rows as the bytes of an archive, from which `decompress` gives them back bit for bit.

@@ -33,6 +33,7 @@ Widths = Annotated[Literal["auto"] | tuple[PositiveInt, ...], BeforeValidator(_w
 Count = Annotated[PositiveInt, BeforeValidator(_plain)]
 Epochs = Annotated[int, Field(gt=0, le=1_000_000), BeforeValidator(_plain)]
 Number = Annotated[float, BeforeValidator(_plain)]
+Seed = Annotated[Any, AfterValidator(_seed)]
 
 
 class SharedOptions(Options):
@@ -54,5 +55,5 @@ class SharedOptions(Options):
     compiled: Literal["auto"] | bool = option(
         "auto", "whether training steps are compiled; 'auto': where that saves time"
     )
-    random_state: Annotated[Any, AfterValidator(_seed)] = option(None, "seed, for the same result every time")
+    random_state: Seed = option(None, "seed, for the same result every time")
     verbose: Annotated[int, BeforeValidator(_plain)] = option(0, "1 shows progress", low=0)

@@ -14,7 +14,7 @@ from ...estimator.inference import BATCH
 from ...files.failures import shown
 from ...files.parquet_parts import inspect, slices, write_slices
 from ...files.writing import table_of
-from ...saving import load
+from ...saving import load, load_estimator
 from ..results import codes_of, numbers_of, own_columns, scores_of
 from .manifest import Part
 
@@ -52,11 +52,11 @@ class PartWriter:
 
     def __init__(self, job: Job):
         self.job = job
-        self.estimator = load(job.model)
+        self.estimator = load(job.model) if job.command == "score" else load_estimator(job.model)
         domain = self.estimator.domain_
         if domain.picture_kind == "image":
             raise DataError(f"{job.model}: was fitted to images; a folder of Parquet holds the rows of tables")
-        self.names = [str(name) for name in self.estimator.get_feature_names_out()]
+        self.names = [] if job.command == "score" else [str(name) for name in self.estimator.get_feature_names_out()]
         widest = max(len(domain.column_names), len(self.names), 1)
         # Whole batches of the model, so that no slice is computed in part.
         self.slice_rows = max(BATCH, min(SLICE_ROWS, SLICE_CELLS // widest) // BATCH * BATCH)

@@ -130,9 +130,9 @@ def decompress(
 def _fitted_codec(model: Path, rows: Any, total: int) -> "Codec":
     """The codec of a model that `isthmus fit` wrote; it lies inside the archive."""
     from ...compression.latent.codec import LatentCodec
-    from ...saving import load
+    from ...saving import load_estimator
 
-    estimator = load(model)
+    estimator = load_estimator(model)
     return LatentCodec.from_model(estimator.model_, estimator.domain_, estimator.domain_.tensors(rows), total)
 
 

@@ -31,11 +31,11 @@ def encode(
     import numpy as np
 
     from ...files.writing import write_rows
-    from ...saving import load
+    from ...saving import load_estimator
     from ..results import codes_of
     from .inputs import read_rows_for, row_ids
 
-    estimator = load(model)
+    estimator = load_estimator(model)
     source, rows = read_rows_for(estimator, data)
     table = codes_of(estimator, rows)
     facts = {"rows": table.num_rows, "latent_dim": table.num_columns, "out": str(out)}
@@ -69,10 +69,10 @@ def decode(
 
     from ...files.reading import read
     from ...files.writing import write_rows
-    from ...saving import load
+    from ...saving import load_estimator
     from ..results import numbers_of
 
-    estimator = load(model)
+    estimator = load_estimator(model)
     if by_parts and (engine is not None or estimator.domain_.picture_kind != "image"):
         write_folder("decode", model, codes, out, engine, workers, as_json)
         return

@@ -25,7 +25,11 @@ def info(
         return
     from ...saving import load
 
-    facts = _model_facts(load(model), Path(model))
+    loaded = load(model)
+    if not hasattr(loaded, "variant_name"):
+        _show_detector(loaded, Path(model), as_json)
+        return
+    facts = _model_facts(loaded, Path(model))
     if as_json:
         print(json.dumps(facts, ensure_ascii=False, allow_nan=False, indent=2))
         return
@@ -37,6 +41,30 @@ def info(
     if facts["columns"]:
         print()
         print_table(["column", "kind"], [[column["name"], column["kind"]] for column in facts["columns"]], left=2)
+
+
+def _show_detector(detector: Any, path: Path, as_json: bool) -> None:
+    described = detector.domain_.describe()
+    facts = {
+        "file": str(path),
+        "bytes": path.stat().st_size,
+        "model": "detector",
+        "options": detector.get_params(deep=False),
+        "domain": detector.domain_.name,
+        "shape": described["shape"],
+        "columns": described["columns"],
+        "training": detector.training_,
+        "threshold": detector.offset_,
+    }
+    if as_json:
+        print(json.dumps(facts, ensure_ascii=False, allow_nan=False, indent=2))
+        return
+    training = facts["training"]
+    print(f"a detector of {len(detector.models_)} VAEs: {facts['domain']}, {facts['shape']}")
+    print(f"{training['rows']:,} rows learnt, {training['calibration_rows']:,} held out to set the alarm rate")
+    print(f"outliers are rows that score below {facts['threshold']:.4g}; file {facts['bytes']:,} bytes")
+    print()
+    print_table(["option", "value"], [[name, _text(value)] for name, value in facts["options"].items()], left=2)
 
 
 def _show_archive(path: str, as_json: bool) -> None:

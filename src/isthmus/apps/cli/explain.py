@@ -33,11 +33,11 @@ def explain(
 
     from ...explaining import prior_codes
     from ...files.atomic import replacing
-    from ...saving import load
+    from ...saving import load_estimator
     from .explain_page import render
     from .inputs import read_rows_for
 
-    estimator = load(model)
+    estimator = load_estimator(model)
     codes = prior_codes(estimator) if data is None else estimator.transform(read_rows_for(estimator, data)[1])
     facts = explanation(estimator, codes) | {"file": model, "data": data}
     text = json.dumps(facts, ensure_ascii=False, allow_nan=False, indent=1)

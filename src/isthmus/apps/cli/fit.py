@@ -16,11 +16,19 @@ if TYPE_CHECKING:
     from ...training.distributed import Workers
 
 MODEL_ENDING = ".safetensors"
+DETECTOR = "detector"
 
 
 def fit(
     data: arguments.Data,
-    model: Annotated[str, typer.Option(metavar="NAME", help="One of those that `isthmus models` lists, such as vae.")],
+    model: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="One of those that `isthmus models` lists, such as vae; or detector: several small VAEs that find "
+            "unusual rows.",
+        ),
+    ],
     out: Annotated[Path, typer.Option("--out", metavar="M.safetensors", help="Where to write the model.")],
     latent: Annotated[
         str | None,
@@ -58,6 +66,9 @@ def fit(
     check_model_place(out)
     flags = {"latent_dim": _latent_dim(latent), "epochs": epochs, "random_state": seed, "device": device}
     options = arguments.merged(arguments.settings(set_), flags)
+    if model == DETECTOR:
+        _fit_detector(data, out, drop, stream or resume, options, as_json)
+        return
     estimator = _estimator(model, options)
 
     from ...training.distributed import joined
@@ -109,6 +120,33 @@ def _fit(
         from .sizes import reason
 
         sentence += f"\n{reason(facts['size_search']).capitalize()}."
+    print_result(facts, sentence, as_json)
+
+
+def _fit_detector(
+    data: str, out: Path, drop: list[str] | None, unsuitable: bool, options: dict[str, Any], as_json: bool
+) -> None:
+    """Train a detector and write it."""
+    from ...estimator.detector import Detector, DetectorOptions
+    from .inputs import read_rows
+
+    if unsuitable:
+        raise OptionError(
+            "--model detector: is trained in seconds, on rows in memory; leave --stream and --resume away"
+        )
+    arguments.check_names(options, list(DetectorOptions.declared()), "the detector")
+    detector = Detector(**options)
+    detector._options()
+    began = time.perf_counter()
+    detector.fit(read_rows(data, arguments.separated(drop)).rows)
+    seconds = time.perf_counter() - began
+    print_notes(detector.domain_.notes())
+    detector.save(out)
+    facts = {"model": DETECTOR, **detector.training_, "threshold": detector.offset_, "out": str(out)}
+    sentence = (
+        f"Detector of {len(detector.models_)} VAEs: {facts['rows']:,} rows learnt, {facts['calibration_rows']:,} held "
+        f"out, {seconds:.1f} s; flags scores below {detector.offset_:.3g}. Written to {out}"
+    )
     print_result(facts, sentence, as_json)
 
 

@@ -35,9 +35,9 @@ def generate(
 
     from ...files.limits import MAXIMUM_BYTES
     from ...files.writing import write_rows
-    from ...saving import load
+    from ...saving import load_estimator
 
-    estimator = load(model)
+    estimator = load_estimator(model)
     if wants_new_parts(out, engine, workers, images=estimator.domain_.picture_kind == "image"):
         from ..batch.planning import plan_rows
 

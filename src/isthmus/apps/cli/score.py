@@ -15,10 +15,11 @@ def score(
 ) -> None:
     """Write how usual each row is, and why.
 
-    Columns of the result: `row` (its number from 0, or the image's file), `score` (log p(x) in nats, higher is more
-    usual), `flag` (true for outliers: scores below the threshold that was fitted), and for tables `column_1` to
-    `column_3`: the columns that made a flagged row one, whose cells the rest of the row makes most surprising, measured
-    against what is usual for each column. From a folder of Parquet to a folder, memory stays bounded, and the same
+    Columns of the result: `row` (its number from 0, or the image's file), `score` (higher is more usual: of a detector
+    the log of the share of usual rows that are as unusual, of other models log p(x) in nats), `flag` (true for
+    outliers: scores below the threshold that was fitted), and for tables `column_1`, `value_1`, `expected_1` to
+    `expected_3`: the columns that made a flagged row one, whose cells are most unusual beside the rest of the row, the
+    cells, and what was expected instead. From a folder of Parquet to a folder, memory stays bounded, and the same
     command goes on where an earlier one was ended.
     """
     if wants_parts(data, out, engine, workers):

@@ -12,7 +12,7 @@ from ...core.errors import DataError, OptionError
 from ...parts.networks import Decoder, Encoder, Perceptron
 from ..base import Domain, NetworkOptions, Rows
 from .arrow_types import is_text, value_type
-from .columns import KINDS, BooleanColumn, CategoryColumn, Column, NumberColumn, Quantity
+from .columns import KINDS, BooleanColumn, CategoryColumn, Column, NumberColumn, Quantity, WholeColumn
 from .features import TableFeatures
 from .fitting import drop_advice, fit_column, refuse_uninformative
 from .frames import Container, combined, from_arrow, is_table, to_arrow
@@ -98,6 +98,10 @@ class Table(Domain):
     def surprises(self, rows: Rows) -> list[str]:
         found = (column.surprise(cells) for column, cells in zip(self.columns, self._cells(rows), strict=True))
         return [sentence for sentence in found if sentence]
+
+    def with_densities(self) -> "Table":
+        columns = [column.as_number() if isinstance(column, WholeColumn) else column for column in self.columns]
+        return Table(columns, self.container, self.family)
 
     def _cells(self, rows: Rows) -> list[pa.Array]:
         """The fitted columns, picked by name, whatever their order."""
