@@ -32,6 +32,8 @@ class Autoencoder(_Estimator):
         activation: function between layers (default 'relu')
         data: what rows are: 'table', 'image', or told by their type (default 'auto')
         likelihood: noise of numbers or pixels, such as 'gaussian' or 'bernoulli' (default 'auto')
+        prior: what new rows' codes are drawn from: the model's own prior, or a flow fitted to the codes of the
+    rows (default 'own')
         epochs: passes over the rows; 'auto' aims at 4,000 steps (default 'auto')
         batch_size: rows per step (default 128)
         learning_rate: Adam's step size (default 0.002)
@@ -65,6 +67,7 @@ class Autoencoder(_Estimator):
         activation: Literal["relu", "silu", "gelu", "tanh"] = "relu",
         data: str = "auto",
         likelihood: str = "auto",
+        prior: Literal["own", "flow_matching"] = "own",
         epochs: int | Literal["auto"] = "auto",
         batch_size: int = 128,
         learning_rate: float = 0.002,
@@ -92,6 +95,8 @@ class FactorVAE(_Estimator):
         activation: function between layers (default 'relu')
         data: what rows are: 'table', 'image', or told by their type (default 'auto')
         likelihood: noise of numbers or pixels, such as 'gaussian' or 'bernoulli' (default 'auto')
+        prior: what new rows' codes are drawn from: the model's own prior, or a flow fitted to the codes of the
+    rows (default 'own')
         epochs: passes over the rows; 'auto' aims at 4,000 steps (default 'auto')
         batch_size: rows per step (default 128)
         learning_rate: Adam's step size (default 0.002)
@@ -122,6 +127,7 @@ class FactorVAE(_Estimator):
         activation: Literal["relu", "silu", "gelu", "tanh"] = "relu",
         data: str = "auto",
         likelihood: str = "auto",
+        prior: Literal["own", "flow_matching"] = "own",
         epochs: int | Literal["auto"] = "auto",
         batch_size: int = 128,
         learning_rate: float = 0.002,
@@ -150,6 +156,8 @@ class FSQ(_Estimator):
         activation: function between layers (default 'relu')
         data: what rows are: 'table', 'image', or told by their type (default 'auto')
         likelihood: noise of numbers or pixels, such as 'gaussian' or 'bernoulli' (default 'auto')
+        prior: what new rows' codes are drawn from: the model's own prior, or a flow fitted to the codes of the
+    rows (default 'own')
         epochs: passes over the rows; 'auto' aims at 4,000 steps (default 'auto')
         batch_size: rows per step (default 128)
         learning_rate: Adam's step size (default 0.002)
@@ -180,6 +188,7 @@ class FSQ(_Estimator):
         activation: Literal["relu", "silu", "gelu", "tanh"] = "relu",
         data: str = "auto",
         likelihood: str = "auto",
+        prior: Literal["own", "flow_matching"] = "own",
         epochs: int | Literal["auto"] = "auto",
         batch_size: int = 128,
         learning_rate: float = 0.002,
@@ -207,6 +216,8 @@ class IWAE(_Estimator):
         activation: function between layers (default 'relu')
         data: what rows are: 'table', 'image', or told by their type (default 'auto')
         likelihood: noise of numbers or pixels, such as 'gaussian' or 'bernoulli' (default 'auto')
+        prior: what new rows' codes are drawn from: the model's own prior, or a flow fitted to the codes of the
+    rows (default 'own')
         epochs: passes over the rows; 'auto' aims at 4,000 steps (default 'auto')
         batch_size: rows per step (default 128)
         learning_rate: Adam's step size (default 0.002)
@@ -237,6 +248,7 @@ class IWAE(_Estimator):
         activation: Literal["relu", "silu", "gelu", "tanh"] = "relu",
         data: str = "auto",
         likelihood: str = "auto",
+        prior: Literal["own", "flow_matching"] = "own",
         epochs: int | Literal["auto"] = "auto",
         batch_size: int = 128,
         learning_rate: float = 0.002,
@@ -269,6 +281,8 @@ class LadderVAE(_Estimator):
         activation: function between layers (default 'relu')
         data: what rows are: 'table', 'image', or told by their type (default 'auto')
         likelihood: noise of numbers or pixels, such as 'gaussian' or 'bernoulli' (default 'auto')
+        prior: what new rows' codes are drawn from: the model's own prior, or a flow fitted to the codes of the
+    rows (default 'own')
         epochs: passes over the rows; 'auto' aims at 4,000 steps (default 'auto')
         batch_size: rows per step (default 128)
         learning_rate: Adam's step size (default 0.002)
@@ -301,6 +315,7 @@ class LadderVAE(_Estimator):
         activation: Literal["relu", "silu", "gelu", "tanh"] = "relu",
         data: str = "auto",
         likelihood: str = "auto",
+        prior: Literal["own", "flow_matching"] = "own",
         epochs: int | Literal["auto"] = "auto",
         batch_size: int = 128,
         learning_rate: float = 0.002,
@@ -332,6 +347,8 @@ class VAE(_Estimator):
         activation: function between layers (default 'relu')
         data: what rows are: 'table', 'image', or told by their type (default 'auto')
         likelihood: noise of numbers or pixels, such as 'gaussian' or 'bernoulli' (default 'auto')
+        prior: what new rows' codes are drawn from: the model's own prior, or a flow fitted to the codes of the
+    rows (default 'own')
         epochs: passes over the rows; 'auto' aims at 4,000 steps (default 'auto')
         batch_size: rows per step (default 128)
         learning_rate: Adam's step size (default 0.002)
@@ -365,6 +382,7 @@ class VAE(_Estimator):
         activation: Literal["relu", "silu", "gelu", "tanh"] = "relu",
         data: str = "auto",
         likelihood: str = "auto",
+        prior: Literal["own", "flow_matching"] = "own",
         epochs: int | Literal["auto"] = "auto",
         batch_size: int = 128,
         learning_rate: float = 0.002,
