@@ -19,7 +19,7 @@ from ..training.loop import train
 from ..training.run import Plan
 from ..variants.base import Variant, VariantOptions
 
-WIDTHS = (128, 128, 128)
+WIDTHS = (128, 128)
 # The time is told by sines and cosines of so many frequencies.
 FREQUENCIES = 8
 BATCH, LEARNING_RATE = 512, 2e-3
@@ -27,7 +27,7 @@ STEPS, MOST_EPOCHS = 3_000, 400
 # Codes that are learned from, at most, and draws of each row's code.
 MOST_CODES, DRAWS = 500_000, 8
 # Of the path from noise to a code, taken by the midpoint rule.
-PATH_STEPS = 20
+PATH_STEPS = 8
 
 
 class CodeFlow(Variant[VariantOptions]):
