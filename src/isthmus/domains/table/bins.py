@@ -122,6 +122,10 @@ class BinnedQuantities(nn.Module):
         symbol = np.array([number for each in bins for number in _numbered(each)], np.int64)
         place = symbol + np.repeat((symbols.cumsum(0) - symbols).numpy(), lengths.numpy())
         share = counts / np.bincount(place, counts)[place]
+        # Within the symbol that stands at place p, shares run from p to p + 1: one search finds any column's draw.
+        cumulative = np.cumsum(share)
+        last = np.append(place[1:] != place[:-1], True)[: len(place)]
+        cumulative[last] = place[last] + 1
         centre = np.bincount(place, share * ((start + end) / 2)[held].numpy())
         for name, values in {
             "start": start.where(held, torch.inf).float(),
@@ -132,8 +136,7 @@ class BinnedQuantities(nn.Module):
             "low": low[held],
             "high": high[held],
             "log_share": torch.from_numpy(np.log(share)).float() - width.log().float(),
-            # Within the symbol that stands at place p, shares run from p to p + 1: one search finds any column's draw.
-            "cumulative_share": torch.from_numpy(np.cumsum(share)),
+            "cumulative_share": torch.from_numpy(cumulative),
             "centre": torch.from_numpy(centre).float(),
             "whole": torch.tensor([column.step > 0 for column in columns], dtype=torch.bool),
         }.items():
