@@ -9,12 +9,18 @@ import pytest
 import torch
 
 import isthmus
+from isthmus import variants
 from isthmus.core.errors import DataError
 from isthmus.core.randomness import Randomness
-from isthmus.domains.base import NetworkOptions
+from isthmus.domains.base import DomainNetworks, NetworkOptions
 from isthmus.domains.table import Table
 from isthmus.domains.table.autoregressive import AutoregressiveLikelihood
 from isthmus.domains.table.bins import LEAST_WIDTH, MOST_BINS, MOST_SYMBOLS, Bins
+from isthmus.parts.networks import built
+from isthmus.training.loop import train, train_together
+from isthmus.training.run import Plan
+from isthmus.training.step import Kind
+from isthmus.variants.base import Variant
 
 FAMILY = "autoregressive"
 
@@ -251,3 +257,28 @@ def test_rows_cannot_be_coded_through_it_and_a_line_says_so(fitted):
     with pytest.raises(DataError, match="autoregressive") as refused:
         fitted.compress(spiky(50))
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("program", ["eager", "traced"])
+def test_models_that_train_in_one_step_end_as_they_would_alone(program):
+    rows = spiky(200)
+    table = Table.fit(rows, FAMILY)
+    x = table.tensors(rows).float()
+    networks = DomainNetworks(table, NetworkOptions(hidden=(16,)))
+
+    def made(size: int) -> Variant:
+        kind = variants.find("vae")
+        return built(lambda: kind(networks, size, kind.Options()), Randomness(size, "model"))
+
+    def models() -> list[Variant]:
+        return [made(size) for size in (2, 4)]
+
+    plans = [Plan(3, 50, 5e-3, seed=size) for size in (2, 4)]
+    stacked, single = models(), models()
+    outcomes = train_together(stacked, x[50:], x[:50], plans, table.draw, kind=Kind(program))
+    for model, plan, outcome, twin in zip(stacked, plans, outcomes, single, strict=True):
+        alone = train(twin, x[50:], x[:50], plan, table.draw, kind=Kind("eager"))
+        assert outcome.history[-1]["validation"]["loss"] == pytest.approx(
+            alone.history[-1]["validation"]["loss"], rel=1e-3
+        )
+        torch.testing.assert_close(model.encoder(x), twin.encoder(x), rtol=2e-3, atol=2e-3)

@@ -53,9 +53,10 @@ class CodeFlow(Variant[VariantOptions]):
     prior = posterior  # pyright: ignore[reportAssignmentType]: neither gives anything
 
     def velocity(self, z: Tensor, time: Tensor) -> Tensor:
-        """v(z, t) for z (rows, latent_dim) and t (rows, 1)."""
+        """v(z, t) for z (rows, latent_dim) and t (rows, 1), or (1, 1) for all rows."""
         angle = time * self.frequencies
-        return self.network(torch.cat([z, angle.sin(), angle.cos()], dim=-1))
+        told = torch.cat([angle.sin(), angle.cos()], dim=-1).expand(len(z), -1)
+        return self.network(torch.cat([z, told], dim=-1))
 
     def terms(self, x: Tensor, randomness: Randomness) -> Terms:
         end = (x - self.centre) / self.scale
@@ -68,7 +69,7 @@ class CodeFlow(Variant[VariantOptions]):
         """Codes (rows, latent_dim)."""
         z = randomness.normal(rows, self.latent_dim)
         for step in range(PATH_STEPS):
-            time = z.new_full((rows, 1), step / PATH_STEPS)
+            time = z.new_full((1, 1), step / PATH_STEPS)
             half = z + self.velocity(z, time) / (2 * PATH_STEPS)
             z = z + self.velocity(half, time + 1 / (2 * PATH_STEPS)) / PATH_STEPS
         return self.centre + self.scale * z
