@@ -4,8 +4,10 @@ import json
 from argparse import Namespace
 
 import numpy as np
+import pandas as pd
 import pytest
 
+import generation
 from contenders import CONTENDERS, NEEDED, Contender, SkippedError, answer_in, run
 from rounds import Rounds, Spread, steady_rate, turns
 from speed import goal_table, measured, rate_table, whole_batches, write_pixels
@@ -126,3 +128,41 @@ def test_the_program_that_trains_isthmus_gives_an_answer(tmp_path, goal):
     assert 300 < answer["negative_elbo"][0] < 700  # 784 fair coins: 543 nats
     assert (answer["seconds_to_goal"] is not None) == bool(goal)
     assert answer["peak_memory"] > 10**8
+
+
+def people(rows: int, seed: int) -> pd.DataFrame:
+    draws = np.random.default_rng(seed)
+    rich = draws.random(rows) < 0.4
+    return pd.DataFrame(
+        {
+            "age": draws.integers(20, 60, rows) + 10 * rich,
+            "job": np.where(draws.random(rows) < 0.2, None, np.where(rich, "baker", "smith")),
+            "income": np.where(rich, "high", "low"),
+        }
+    )
+
+
+def test_new_rows_are_measured_against_real_ones():
+    data = generation.Data(people(600, 0), people(300, 1), "income")
+    real, apart = (generation.measured(data, made(data, 0)[0], 0) for made in (generation.real, generation.independent))
+    assert real["shape"] < 8
+    assert apart["shape"] < 8  # columns as they are …
+    assert apart["trend"] > real["trend"] + 10  # … but not their relations
+    assert apart["auc"] < 0.7 < 0.95 < real["auc"]
+    assert apart["auroc"] > real["auroc"] + 0.1
+    copies = generation.measured(data, data.train, 0)
+    assert 0 <= copies["copied"] <= 100
+
+
+def test_rows_between_neighbours_keep_types_and_ranges():
+    data = generation.Data(people(200, 0), people(100, 1), "income")
+    new, _, _ = generation.smote(data, 0)
+    assert list(new.dtypes) == list(data.train.dtypes)
+    assert new["age"].between(data.train["age"].min(), data.train["age"].max()).all()
+    assert set(new["income"]) == {"high", "low"}
+
+
+def test_a_peer_of_generation_without_an_environment_is_skipped_with_a_word(tmp_path, monkeypatch):
+    monkeypatch.setattr(generation, "ENVIRONMENTS", tmp_path)
+    with pytest.raises(SkippedError, match="make bench-peers PEERS=ctgan"):
+        generation.peer("TVAE")(generation.Data(people(20, 0), people(10, 1), "income"), 0)

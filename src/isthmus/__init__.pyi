@@ -33,6 +33,8 @@ class Autoencoder(_Estimator):
         activation: function between layers (default 'relu')
         data: what rows are: 'table', 'image', or told by their type (default 'auto')
         likelihood: noise of numbers or pixels, such as 'gaussian' or 'bernoulli' (default 'auto')
+        prior: what new rows' codes are drawn from: the model's own prior, or a flow fitted to the codes of the
+    rows (default 'own')
         epochs: passes over the rows; 'auto' aims at 4,000 steps (default 'auto')
         batch_size: rows per step (default 128)
         learning_rate: Adam's step size (default 0.002)
@@ -66,6 +68,7 @@ class Autoencoder(_Estimator):
         activation: Literal["relu", "silu", "gelu", "tanh"] = "relu",
         data: str = "auto",
         likelihood: str = "auto",
+        prior: Literal["own", "flow_matching"] = "own",
         epochs: int | Literal["auto"] = "auto",
         batch_size: int = 128,
         learning_rate: float = 0.002,
@@ -93,6 +96,8 @@ class FactorVAE(_Estimator):
         activation: function between layers (default 'relu')
         data: what rows are: 'table', 'image', or told by their type (default 'auto')
         likelihood: noise of numbers or pixels, such as 'gaussian' or 'bernoulli' (default 'auto')
+        prior: what new rows' codes are drawn from: the model's own prior, or a flow fitted to the codes of the
+    rows (default 'own')
         epochs: passes over the rows; 'auto' aims at 4,000 steps (default 'auto')
         batch_size: rows per step (default 128)
         learning_rate: Adam's step size (default 0.002)
@@ -123,6 +128,7 @@ class FactorVAE(_Estimator):
         activation: Literal["relu", "silu", "gelu", "tanh"] = "relu",
         data: str = "auto",
         likelihood: str = "auto",
+        prior: Literal["own", "flow_matching"] = "own",
         epochs: int | Literal["auto"] = "auto",
         batch_size: int = 128,
         learning_rate: float = 0.002,
@@ -151,6 +157,8 @@ class FSQ(_Estimator):
         activation: function between layers (default 'relu')
         data: what rows are: 'table', 'image', or told by their type (default 'auto')
         likelihood: noise of numbers or pixels, such as 'gaussian' or 'bernoulli' (default 'auto')
+        prior: what new rows' codes are drawn from: the model's own prior, or a flow fitted to the codes of the
+    rows (default 'own')
         epochs: passes over the rows; 'auto' aims at 4,000 steps (default 'auto')
         batch_size: rows per step (default 128)
         learning_rate: Adam's step size (default 0.002)
@@ -181,6 +189,7 @@ class FSQ(_Estimator):
         activation: Literal["relu", "silu", "gelu", "tanh"] = "relu",
         data: str = "auto",
         likelihood: str = "auto",
+        prior: Literal["own", "flow_matching"] = "own",
         epochs: int | Literal["auto"] = "auto",
         batch_size: int = 128,
         learning_rate: float = 0.002,
@@ -208,6 +217,8 @@ class IWAE(_Estimator):
         activation: function between layers (default 'relu')
         data: what rows are: 'table', 'image', or told by their type (default 'auto')
         likelihood: noise of numbers or pixels, such as 'gaussian' or 'bernoulli' (default 'auto')
+        prior: what new rows' codes are drawn from: the model's own prior, or a flow fitted to the codes of the
+    rows (default 'own')
         epochs: passes over the rows; 'auto' aims at 4,000 steps (default 'auto')
         batch_size: rows per step (default 128)
         learning_rate: Adam's step size (default 0.002)
@@ -238,6 +249,7 @@ class IWAE(_Estimator):
         activation: Literal["relu", "silu", "gelu", "tanh"] = "relu",
         data: str = "auto",
         likelihood: str = "auto",
+        prior: Literal["own", "flow_matching"] = "own",
         epochs: int | Literal["auto"] = "auto",
         batch_size: int = 128,
         learning_rate: float = 0.002,
@@ -270,6 +282,8 @@ class LadderVAE(_Estimator):
         activation: function between layers (default 'relu')
         data: what rows are: 'table', 'image', or told by their type (default 'auto')
         likelihood: noise of numbers or pixels, such as 'gaussian' or 'bernoulli' (default 'auto')
+        prior: what new rows' codes are drawn from: the model's own prior, or a flow fitted to the codes of the
+    rows (default 'own')
         epochs: passes over the rows; 'auto' aims at 4,000 steps (default 'auto')
         batch_size: rows per step (default 128)
         learning_rate: Adam's step size (default 0.002)
@@ -302,6 +316,7 @@ class LadderVAE(_Estimator):
         activation: Literal["relu", "silu", "gelu", "tanh"] = "relu",
         data: str = "auto",
         likelihood: str = "auto",
+        prior: Literal["own", "flow_matching"] = "own",
         epochs: int | Literal["auto"] = "auto",
         batch_size: int = 128,
         learning_rate: float = 0.002,
@@ -333,6 +348,8 @@ class VAE(_Estimator):
         activation: function between layers (default 'relu')
         data: what rows are: 'table', 'image', or told by their type (default 'auto')
         likelihood: noise of numbers or pixels, such as 'gaussian' or 'bernoulli' (default 'auto')
+        prior: what new rows' codes are drawn from: the model's own prior, or a flow fitted to the codes of the
+    rows (default 'own')
         epochs: passes over the rows; 'auto' aims at 4,000 steps (default 'auto')
         batch_size: rows per step (default 128)
         learning_rate: Adam's step size (default 0.002)
@@ -366,6 +383,7 @@ class VAE(_Estimator):
         activation: Literal["relu", "silu", "gelu", "tanh"] = "relu",
         data: str = "auto",
         likelihood: str = "auto",
+        prior: Literal["own", "flow_matching"] = "own",
         epochs: int | Literal["auto"] = "auto",
         batch_size: int = 128,
         learning_rate: float = 0.002,

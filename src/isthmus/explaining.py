@@ -270,7 +270,7 @@ def _probabilities(estimator: Estimator, table: Table, codes: Tensor, values: li
     x = torch.tensor(values, device=estimator._device)
 
     def asked(batch: Tensor) -> Tensor:
-        likelihood = estimator.model_.likelihood(batch)
+        likelihood = estimator.model_.likelihood(batch).without_context()
         return likelihood.log_prob_per_feature(x.expand(len(batch), -1)).exp()
 
     return in_batches(asked, codes, BATCH, estimator._device).double().numpy()

@@ -27,6 +27,7 @@ from ..training.state import TrainingState
 from ..training.streaming import StreamedBatches
 from ..variants.base import Variant
 from .checking import check_fits_domain, check_latent_dim, checked_codes, checked_rows, fitted_domain
+from .code_flow import CodeFlow, codes_of, fitted_flow
 from .conditions import conditions_of, drawn_until_met
 from .fitting import Fitting, Trained, split
 from .inference import BATCH, as_input, batch_rows, chosen_device, in_batches, scoring_rows, steady_products
@@ -63,6 +64,7 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin,
     _seed: int
     _device: torch.device
     _state: TrainingState | None
+    _flow: CodeFlow | None = None
 
     # What a user calls.
 
@@ -142,7 +144,8 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin,
         random_state: Any = None,
         noise: bool = True,
     ) -> Rows:
-        """New rows: codes from the prior, then a draw from p(x|z), or with `noise=False` the best single guess.
+        """New rows: codes from the prior (see the option `prior`), then a draw from p(x|z), or with `noise=False` the
+        best single guess.
 
         With `where`, such as {"sex": "male", "body_mass_g": (3500, 4000)}, of the rows so drawn the first that meet
         every condition: one value of a category, boolean, date or whole number, or a range of a quantity, ends
@@ -327,6 +330,7 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin,
         with torch.no_grad(), config_context(array_api_dispatch=False):
             batches = (batch.to(self._device) for batch in as_input(learned).split(BATCH))
             self.model_.fit_prior(batches, Randomness(self._seed, "prior", device=self._device))
+        self._flow = self._fitted_flow(learned) if shared.prior == "flow_matching" else None
         if len(x) > MOST_CALIBRATION_ROWS:
             x = x[Randomness(self._seed, "calibration").permutation(len(x))[:MOST_CALIBRATION_ROWS]]
         self.offset_ = float(np.quantile(self.score_tensors(x), shared.contamination))
@@ -351,18 +355,26 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin,
         own = self.variant().Options.check(
             {name: value for name, value in given.items() if name not in declared}, owner
         )
+        if shared.prior == "flow_matching" and self.variant().discrete_codes:
+            raise OptionError(f"prior='flow_matching': codes of {owner} are a few values each; leave it at 'own'")
         return shared, own
 
     def _fitting(self, shared: SharedOptions, own: Options, workers: Workers = ALONE) -> Fitting:
         return Fitting(self.variant(), self.domain_, shared, own, self._seed, self._device, workers)
 
+    def _fitted_flow(self, learned: Tensor) -> CodeFlow:
+        batches = (batch.to(self._device) for batch in as_input(learned).split(BATCH))
+        codes = codes_of(self.model_, batches, len(learned), Randomness(self._seed, "codes", device=self._device))
+        return fitted_flow(codes, self._seed)
+
     @torch.no_grad()
     def _drawn(self, seed: int, noise: bool) -> Iterator[Tensor]:
         """Batch after batch of new rows, without end, on the CPU."""
         randomness = Randomness(seed, "sample", device=self._device)
+        source = self.model_.prior() if self._flow is None else self._flow
         while True:
             with steady_products(self._device):
-                likelihood = self.model_.likelihood(self.model_.prior().sample(BATCH, randomness))
+                likelihood = self.model_.likelihood(source.sample(BATCH, randomness))
                 drawn = (likelihood.sample(randomness) if noise else likelihood.mode()).cpu()
             yield drawn
 

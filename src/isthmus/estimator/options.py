@@ -43,6 +43,9 @@ class SharedOptions(Options):
     activation: Literal["relu", "silu", "gelu", "tanh"] = option("relu", "function between layers")
     data: str = option("auto", "what rows are: 'table', 'image', or told by their type")
     likelihood: str = option("auto", "noise of numbers or pixels, such as 'gaussian' or 'bernoulli'")
+    prior: Literal["own", "flow_matching"] = option(
+        "own", "what new rows' codes are drawn from: the model's own prior, or a flow fitted to the codes of the rows"
+    )
     epochs: Epochs | Literal["auto"] = option("auto", "passes over the rows; 'auto' aims at 4,000 steps")
     batch_size: Count = option(128, "rows per step")
     learning_rate: Number = option(2e-3, "Adam's step size", above=0)

@@ -11,7 +11,7 @@ class Likelihood(ABC):
     """The distribution of rows given codes. Leading dimensions of the codes (draws) come before the rows everywhere.
 
     Features are what a domain's rows are made of: columns of a table, pixels of an image. A missing cell (NaN) is no
-    evidence: its log-probability is 0.
+    evidence, its log-probability is 0, unless a likelihood says how probable it is that a cell is missing.
     """
 
     @abstractmethod
@@ -21,6 +21,14 @@ class Likelihood(ABC):
     def log_prob(self, x: Tensor) -> Tensor:
         """Log-probability in nats of each row, shape (..., rows)."""
         return self.log_prob_per_feature(x).sum(-1)
+
+    def objective(self, x: Tensor) -> Tensor:
+        """What training raises, in nats, shape (..., rows): `log_prob`, where a likelihood does not say otherwise."""
+        return self.log_prob(x)
+
+    def without_context(self) -> "Likelihood":
+        """Each feature given the codes alone: the same, where features do not depend on one another."""
+        return self
 
     @abstractmethod
     def sample(self, randomness: Randomness) -> Tensor:

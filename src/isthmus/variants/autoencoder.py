@@ -57,7 +57,7 @@ class Autoencoder(Variant[AutoencoderOptions]):
         if options.noise > 0:
             features = features + options.noise * randomness.normal(*features.shape)
         codes = self.encoder.network(features)
-        terms = Terms(reconstruction=-self.likelihood(codes).log_prob(x))
+        terms = Terms(reconstruction=-self.likelihood(codes).objective(x))
         if options.sparsity > 0:
             terms["sparsity"] = options.sparsity * codes.abs().sum(-1)
         if options.contraction > 0:

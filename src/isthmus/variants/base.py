@@ -61,6 +61,8 @@ class Variant(nn.Module, ABC, Generic[OptionsType]):
     # then share one learned noise scale. A point could copy one column exactly, whose own scale would shrink and its
     # density grow without limit; with one scale for all, the loss is the squared error.
     point_codes: ClassVar[bool] = False
+    # Whether codes take a few values only, so that no density of codes can be fitted.
+    discrete_codes: ClassVar[bool] = False
     # A second network with a loss of its own (adversarial models); its parameters are the opponent's, not the model's.
     opponent: nn.Module | None
 

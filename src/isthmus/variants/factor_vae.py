@@ -35,7 +35,7 @@ class FactorVAE(GaussianVariant[FactorVAEOptions]):
         posterior = self.posterior(x)
         z = posterior.sample(randomness)
         return Terms(
-            reconstruction=-self.likelihood(z).log_prob(x),
+            reconstruction=-self.likelihood(z).objective(x),
             kl=posterior.kl_per_unit().sum(-1),
             # The opponent's logit is log q(z) − log Π q(z_j): the density-ratio trick.
             total_correlation=self.options.gamma * self.opponent(z).squeeze(-1),

@@ -44,6 +44,7 @@ class FSQ(Variant[FSQOptions]):
     Options = FSQOptions
     outputs_per_unit: ClassVar[int] = 1
     point_codes: ClassVar[bool] = True
+    discrete_codes: ClassVar[bool] = True
 
     def __init__(self, networks: Networks, latent_dim: int, options: FSQOptions):
         super().__init__(networks, latent_dim, options)
@@ -64,7 +65,7 @@ class FSQ(Variant[FSQOptions]):
         self.classes.fit(codes_to_levels(codes, self.options.levels), randomness)
 
     def terms(self, x: Tensor, randomness: Randomness) -> Terms:
-        return Terms(reconstruction=-self.likelihood(self.posterior(x).mean).log_prob(x))
+        return Terms(reconstruction=-self.likelihood(self.posterior(x).mean).objective(x))
 
 
 def codes_to_levels(codes: Tensor, levels: int) -> Tensor:

@@ -69,7 +69,7 @@ class LadderVAE(Variant[LadderVAEOptions]):
         posterior = self.posterior(x)
         z = posterior.sample(randomness)
         return Terms(
-            reconstruction=-self.likelihood(z).log_prob(x),
+            reconstruction=-self.likelihood(z).objective(x),
             kl=self.options.beta * self.warmed_up() * posterior.kl(z),
         )
 

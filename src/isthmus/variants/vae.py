@@ -41,7 +41,7 @@ class VAE(GaussianVariant[VAEOptions]):
         posterior = self.posterior(x)
         z = posterior.sample(randomness)
         return Terms(
-            reconstruction=-self.likelihood(z).log_prob(x),
+            reconstruction=-self.likelihood(z).objective(x),
             kl=self.options.beta * self.warmed_up() * self.kl(posterior, z),
         )
 

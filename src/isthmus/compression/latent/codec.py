@@ -22,6 +22,7 @@ from ...core.errors import DataError
 from ...domains.base import Domain
 from ...domains.image import Image, ImageHead
 from ...domains.table import Table
+from ...domains.table.autoregressive import AutoregressiveHead
 from ...domains.table.likelihood import TableHead
 from ...parts.networks import Decoder
 from ...parts.posteriors import GaussianPosterior
@@ -403,6 +404,11 @@ def _learned(domain: Domain, head: nn.Module, rows: Tensor) -> Observations:
         return TableObservations(domain, table_facts(domain, head, rows.detach().cpu().double().numpy()))
     if isinstance(domain, Image) and isinstance(head, ImageHead):
         return ImageObservations(domain, image_facts(domain, head, rows.detach().cpu()))
+    if isinstance(head, AutoregressiveHead):
+        raise DataError(
+            "likelihood='autoregressive': rows cannot be coded through its codes; fit with likelihood='gaussian', or "
+            "compress without a model, whose archives are smaller"
+        )
     raise DataError(f"rows of kind '{domain.name}' cannot be coded through a model")
 
 

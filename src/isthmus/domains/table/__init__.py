@@ -12,6 +12,8 @@ from ...core.errors import DataError, OptionError
 from ...parts.networks import Decoder, Encoder, Perceptron
 from ..base import Domain, NetworkOptions, Rows
 from .arrow_types import is_text, value_type
+from .autoregressive import MOST_HIDDEN, AutoregressiveHead
+from .bins import Bins
 from .columns import KINDS, BooleanColumn, CategoryColumn, Column, NumberColumn, Quantity, WholeColumn
 from .features import TableFeatures
 from .fitting import drop_advice, fit_column, refuse_uninformative
@@ -25,17 +27,20 @@ class Table(Domain):
     """Rows of named columns, each with its own likelihood.
 
     Quantities are Gaussian with a learned scale (or "student_t", "mixture"), whole numbers and dates discretised
-    logistic, booleans Bernoulli, categories categorical.
+    logistic, booleans Bernoulli, categories categorical, each independent of the others given the codes. With
+    "autoregressive" each column depends on those before it too, and numbers have bins.
     """
 
     name: ClassVar[str] = "table"
     picture_kind: ClassVar[str] = "table"
-    likelihoods: ClassVar[tuple[str, ...]] = ("gaussian", "student_t", "mixture")
+    likelihoods: ClassVar[tuple[str, ...]] = ("gaussian", "student_t", "mixture", "autoregressive")
 
-    def __init__(self, columns: list[Column], container: Container, family: str):
+    def __init__(self, columns: list[Column], container: Container, family: str, bins: list[Bins] | None = None):
+        """`bins` are those of the quantities, in order, where the likelihood is "autoregressive"."""
         self.columns = columns
         self.container = container
         self.family = family
+        self.bins = bins or []
 
     @classmethod
     def accepts(cls, rows: Rows) -> bool:
@@ -53,7 +58,9 @@ class Table(Domain):
         if strict and container.kind != "numpy":
             for name, column in cells.items():
                 refuse_uninformative(name, column)
-        return cls(columns, container, "gaussian" if likelihood == "auto" else likelihood)
+        family = "gaussian" if likelihood == "auto" else likelihood
+        bins = _binned(columns, cells) if family == "autoregressive" else []
+        return cls(columns, container, family, bins)
 
     @classmethod
     def survey(cls) -> "TableSurvey":
@@ -64,14 +71,18 @@ class Table(Domain):
         columns = [KINDS[column["kind"]](**column) for column in schema["columns"]]
         if schema["family"] not in cls.likelihoods:
             raise ValueError(f"unknown likelihood {schema['family']!r}")
-        return cls(columns, Container(**schema["container"]), schema["family"])
+        bins = [Bins(**each) for each in schema.get("bins", [])]
+        if len(bins) != _quantity_count(columns) * (schema["family"] == "autoregressive"):
+            raise ValueError("bins of some column are missing")
+        return cls(columns, Container(**schema["container"]), schema["family"], bins)
 
     def schema(self) -> dict[str, Any]:
-        return {
+        schema = {
             "columns": [column.model_dump() for column in self.columns],
             "container": self.container.model_dump(),
             "family": self.family,
         }
+        return schema | ({"bins": [each.model_dump() for each in self.bins]} if self.bins else {})
 
     def tensors(self, rows: Rows) -> Tensor:
         cells = self._cells(rows)
@@ -130,8 +141,12 @@ class Table(Domain):
         return Encoder(features, Perceptron(features.count, widths, outputs, options.activation))
 
     def decoder(self, inputs: int, options: NetworkOptions, shared_noise: bool = False) -> Decoder:
-        head = TableHead(self.columns, self.family, shared_noise)
         widths = self._widths(self.features().count, options)[::-1]
+        if self.family == "autoregressive":
+            hidden = min(MOST_HIDDEN, max(widths, default=MOST_HIDDEN))
+            head = AutoregressiveHead(self.columns, self.bins, hidden, options.activation)
+        else:
+            head = TableHead(self.columns, self.family, shared_noise)
         return Decoder(Perceptron(inputs, widths, head.outputs, options.activation), head)
 
     def _widths(self, features: int, options: NetworkOptions) -> tuple[int, ...]:
@@ -191,6 +206,20 @@ class Table(Domain):
         numbers = _numbers(x)
         texts = [column.texts(numbers[:, i]) for i, column in enumerate(self.columns)]
         return [list(row) for row in zip(*texts, strict=True)]
+
+
+def _quantity_count(columns: list[Column]) -> int:
+    return sum(isinstance(column, Quantity) for column in columns)
+
+
+def _binned(columns: list[Column], cells: dict[str, pa.Array]) -> list[Bins]:
+    """The bins of each quantity."""
+    bins = []
+    for column in columns:
+        if isinstance(column, Quantity):
+            numbers = column.numbers(cells[column.name])
+            bins.append(Bins.fit(numbers[~np.isnan(numbers)], column.step))
+    return bins
 
 
 def _numbers(x: Tensor) -> np.ndarray:

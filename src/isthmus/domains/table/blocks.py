@@ -21,6 +21,7 @@ from ...parts.distributions import (
     StudentT,
 )
 from .columns import CategoryColumn, NumberColumn, Quantity, WholeColumn
+from .rare import RareCategories
 from .scaling import Scaling
 
 # Bounds of a learned log scale, in units of the column's own spread: no density grows without limit on a column that
@@ -198,30 +199,16 @@ class CategoryBlock(Block):
     """One of several categories; rare ones share the last code, and within it their frequencies decide."""
 
     slot: Tensor
-    last: Tensor
-    start: Tensor
-    log_share: Tensor
-    cumulative_share: Tensor
 
     def __init__(self, index: Sequence[int], columns: Sequence[CategoryColumn]):
         super().__init__(index)
-        sizes = [column.modelled for column in columns]
+        self.rare = RareCategories(columns)
+        sizes = self.rare.sizes
         self.outputs = sum(sizes)
         # Padding: logits of column c stand at (c, 0 … size − 1) of a rectangle, −∞ beyond.
         self.width = max(sizes)
         slots = [c * self.width + code for c, size in enumerate(sizes) for code in range(size)]
-        shares = [_shares(column) for column in columns]
-        lengths = torch.tensor([len(share) for share in shares])
-        for name, values in {
-            "slot": torch.tensor(slots),
-            "last": torch.tensor([size - 1.0 for size in sizes]),
-            # All columns' categories one after another: those of column c start at start[c].
-            "start": lengths.cumsum(0) - lengths,
-            "log_share": torch.cat([share.where(share > 0, 1.0).log() for share in shares]).float(),
-            # Column c's shares run from c to c + 1, so that one search finds a draw of any column.
-            "cumulative_share": torch.cat([c + share.cumsum(0).clamp(max=1.0) for c, share in enumerate(shares)]),
-        }.items():
-            self.register_buffer(name, values, persistent=False)
+        self.register_buffer("slot", torch.tensor(slots), persistent=False)
 
     def _distribution(self, outputs: Tensor) -> Categorical:
         """Of the codes that the model tells apart."""
@@ -230,23 +217,12 @@ class CategoryBlock(Block):
         return Categorical(padded.unflatten(-1, (self.columns, self.width)))
 
     def log_prob(self, outputs: Tensor, cells: Tensor) -> Tensor:
-        within = self.log_share[self.start + cells.long()]  # (rows, columns); 0 for categories with a code of their own
-        return self._distribution(outputs).log_prob(torch.minimum(cells, self.last)) + within
+        codes, within = self.rare(cells)
+        return self._distribution(outputs).log_prob(codes) + within
 
     def sample(self, outputs: Tensor, randomness: Randomness) -> Tensor:
-        codes = self._distribution(outputs).sample(randomness)
-        column = torch.arange(self.columns, device=codes.device)
-        draws = column + randomness.uniform(*codes.shape).double()
-        rare = torch.searchsorted(self.cumulative_share, draws, right=True) - self.start
-        return torch.where(codes == self.last, rare.to(codes.dtype), codes)
+        return self.rare.draw(self._distribution(outputs).sample(randomness), randomness)
 
     def mode(self, outputs: Tensor) -> Tensor:
         # Rare categories stand in order of frequency: the shared code is the code of the commonest of them.
         return self._distribution(outputs).mode
-
-
-def _shares(column: CategoryColumn) -> Tensor:
-    """The share of each category in the last code of its column: 0 for those with a code of their own, float64."""
-    counts = torch.tensor(column.counts, dtype=torch.float64)
-    counts[: column.modelled - 1] = 0.0
-    return counts / counts.sum()

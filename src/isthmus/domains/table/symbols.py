@@ -1,0 +1,127 @@
+"""Cells of a table ↔ symbols: the bin of a quantity, the code of a category, and one more where cells are missing."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ...core.randomness import Randomness
+from .bins import NEVER, OUTSIDE, BinnedQuantities, Bins
+from .columns import CategoryColumn, Column, EmptyColumn, Quantity
+from .rare import RareCategories
+
+# Before training, a missing cell is taken to be this probable.
+FIRST_MISSING = 0.01
+
+
+class Symbols(nn.Module):
+    """The alphabets of a table's columns, columns that hold nothing left out.
+
+    `sizes` are the alphabets' sizes; a column with missing cells has its last symbol for them.
+    """
+
+    index: Tensor  # the columns of the table that have symbols, in order
+    quantities: Tensor  # which of those are quantities, and which are not
+    codes: Tensor
+    order: Tensor
+    missing: Tensor  # the symbol for a missing cell, −1 in a column that has none
+    usual: Tensor  # what stands for a missing cell: that symbol, or the likeliest
+    gone: Tensor  # the log of a missing cell's share of that symbol
+
+    def __init__(self, columns: Sequence[Column], bins: Sequence[Bins]):
+        super().__init__()
+        self.columns = len(columns)
+        index = [i for i, column in enumerate(columns) if not isinstance(column, EmptyColumn)]
+        held = [columns[i] for i in index]
+        quantities = [place for place, column in enumerate(held) if isinstance(column, Quantity)]
+        codes = [place for place in range(len(held)) if place not in set(quantities)]
+        self.binned = BinnedQuantities([column for column in held if isinstance(column, Quantity)], bins)
+        self.rare = RareCategories([held[place] for place in codes])
+        self.shares = _first_shares(held, dict(zip(quantities, bins, strict=True)))
+        self.sizes = [len(share) for share in self.shares]
+        missing = [size - 1 if column.has_missing else -1 for size, column in zip(self.sizes, held, strict=True)]
+        usual = [int(share.argmax()) if least < 0 else least for share, least in zip(self.shares, missing, strict=True)]
+        order = np.argsort([*quantities, *codes])
+        for name, values in {
+            "index": index,
+            "quantities": quantities,
+            "codes": codes,
+            "order": order,
+            "missing": missing,
+            "usual": usual,
+        }.items():
+            self.register_buffer(name, torch.tensor(values, dtype=torch.long), persistent=False)
+        gone = [math.log1p(-OUTSIDE) if isinstance(column, Quantity) else 0.0 for column in held]
+        self.register_buffer("gone", torch.tensor(gone), persistent=False)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Of rows (rows, columns of the table): symbols, the log of each cell's share of its symbol, and the log of
+        what it has beside all symbols, each (rows, columns with symbols)."""
+        cells = x.index_select(-1, self.index)
+        missing = cells.isnan()
+        filled = cells.masked_fill(missing, 0.0)
+        bin, share_of_bin, beside = self.binned(filled.index_select(-1, self.quantities))
+        code, share_of_code = self.rare(filled.index_select(-1, self.codes))
+        symbol, share, beside = (
+            torch.cat(pair, dim=-1).index_select(-1, self.order)
+            for pair in ((bin, code), (share_of_bin, share_of_code), (beside, torch.full_like(share_of_code, NEVER)))
+        )
+        symbol, share = torch.where(missing, self.usual, symbol), torch.where(missing, self.gone, share)
+        return symbol, share, beside.masked_fill(missing, NEVER)
+
+    def log_prob(self, x: Tensor, symbol: Tensor, share: Tensor, beside: Tensor) -> Tensor:
+        """Log-probabilities of symbols (..., rows, columns with symbols) → those of cells (..., rows, columns).
+
+        A missing cell in a column that had none is no evidence.
+        """
+        cells = torch.logaddexp(symbol + share, beside)
+        unheard = x.index_select(-1, self.index).isnan() & (self.missing < 0)
+        return self.table(cells.masked_fill(unheard, 0.0), 0.0)
+
+    def draw(self, symbols: Tensor, randomness: Randomness) -> Tensor:
+        """Rows (…, columns of the table), float64, drawn within their symbols."""
+        gone = symbols == self.missing
+        symbols = symbols.masked_fill(gone, 0)
+        cells = torch.cat(
+            [
+                self.binned.draw(symbols.index_select(-1, self.quantities), randomness),
+                self.rare.draw(symbols.index_select(-1, self.codes), randomness).double(),
+            ],
+            dim=-1,
+        )
+        return self.table(cells.index_select(-1, self.order).masked_fill(gone, torch.nan), torch.nan)
+
+    def centres(self, column: int) -> Tensor:
+        """What each symbol of a column counts for in its best single guess: scaled numbers; 0 for codes."""
+        quantities = self.quantities.tolist()
+        if column not in quantities:
+            return torch.zeros(self.sizes[column])
+        return nn.functional.pad(self.binned.centres(quantities.index(column)), (0, 1))[: self.sizes[column]]
+
+    def guess(self, numbers: Tensor, codes: Tensor) -> Tensor:
+        """Expected scaled numbers and likeliest codes, (..., columns with symbols) each → rows."""
+        numbers = self.binned.scaling.restore(numbers.index_select(-1, self.quantities))
+        cells = torch.cat([numbers, codes.index_select(-1, self.codes).to(numbers.dtype)], dim=-1)
+        return self.table(cells.index_select(-1, self.order), torch.nan)
+
+    def table(self, cells: Tensor, empty: float) -> Tensor:
+        """Columns with symbols → all columns of the table, (..., columns)."""
+        return cells.new_full((*cells.shape[:-1], self.columns), empty).index_copy(-1, self.index, cells)
+
+
+def _first_shares(columns: Sequence[Column], bins: dict[int, Bins]) -> list[np.ndarray]:
+    """How probable each symbol is before anything is learned: its share of the fitted rows."""
+    shares = []
+    for place, column in enumerate(columns):
+        if isinstance(column, Quantity):
+            share = bins[place].shares()
+        elif isinstance(column, CategoryColumn):
+            last = column.modelled - 1
+            counts = np.array([*column.counts[:last], sum(column.counts[last:])], np.float64)
+            share = counts / counts.sum()
+        else:
+            share = np.full(2, 0.5)
+        shares.append(np.append(share, FIRST_MISSING) if column.has_missing else share)
+    return shares
