@@ -24,6 +24,8 @@ EVEN_BINS = 32
 SPLIT_BITS = 30.0
 # What a step of roundness more costs: its weights in the network.
 STEP_BITS = 400.0
+# Steps must save so much, as some fit any numbers by chance.
+WORTH_STEPS = 0.98
 # Numbers that steps are chosen by.
 STEP_SAMPLE = 32768
 _MOST_PLACES = PLACES + MOST_STEPS
@@ -179,7 +181,7 @@ class Bins:
         # Evenly spaced rows, so that no two calls differ.
         wide = wide[:: -(-len(wide) // STEP_SAMPLE)]
         numbers, tokens, scale = numbers[wide], tokens[wide], len(inside) / len(wide)
-        best, cost = self, self.bits_within(numbers, tokens).sum() * scale
+        best, cost = self, self.bits_within(numbers, tokens).sum() * scale * WORTH_STEPS
         while len(best.roundness) < MOST_STEPS:
             trials = []
             for step in CANDIDATES:

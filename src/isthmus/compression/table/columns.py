@@ -19,9 +19,6 @@ MOST_DEPTH = 20
 # Contexts of a column, and columns of a context: finding the rows of one takes time.
 MOST_LEVELS, MOST_CONTEXT = 2, 4
 
-# What it costs to tell that there is a pointer, about.
-POINTER_BITS = 1.0
-
 Known = Callable[[int], "Column"]
 
 
@@ -140,7 +137,6 @@ class ColumnPlan:
         numbers, present = column.numbers, column.present
         residuals = numbers - self.expected(known, numbers, present, base)
         symbols = self.bins.tokens(residuals)
-        own = self.bins.bits_within(residuals, symbols) + bits_of_each(symbols) if self.recall else np.zeros(1)
         free = present.copy()
         if not self.recall_first:
             free &= self.bins.rest_bits(residuals, symbols) > 0  # all else is foretold
@@ -152,9 +148,7 @@ class ColumnPlan:
         for level in range(len(self.recall)):
             keys = self.keys(level, known, len(numbers))
             context = Context(np.where(present, keys, -1))
-            earlier, same = context.earlier, context.with_numbers(numbers).earlier
-            # A pointer that is longer than the number is not worth it.
-            same = free & (same > 0) & (earlier < same * np.exp2(own - POINTER_BITS))
+            same = free & (context.with_numbers(numbers).earlier > 0)
             symbols[same] = len(self.bins) + 3 + len(self.copies) + level
             free &= ~same
         symbols[column.states == MISSING] = self.outside + MISSING
@@ -302,8 +296,3 @@ class ColumnPlan:
         if plan.symbols > 256 or plan.contexts > 256:
             raise ValueError("too many symbols")
         return plan
-
-
-def bits_of_each(symbols: np.ndarray) -> np.ndarray:
-    """Bits of each of many small whole numbers by their own frequencies."""
-    return np.log2(len(symbols) / np.bincount(symbols)[symbols]) if len(symbols) else np.zeros(0)

@@ -14,7 +14,7 @@ from ..packing import packed
 from .bins import MOST_BINS, Bins
 from .cells import LONGEST_WORDS, MOST_WORDS, Form, plain_bytes, stored, whole
 from .codec import BIN, DEPTH, GRADE, SLOTS, TableCodec, shapes_of
-from .columns import MOST_CONTEXT, POINTER_BITS, Column, ColumnPlan, bits_of_each
+from .columns import MOST_CONTEXT, Column, ColumnPlan
 from .network import MOST_WEIGHTS, ColumnNetwork
 from .recall import Context, joint_keys
 from .relations import PREVIOUS_ROW, Relation, Term, found
@@ -203,6 +203,8 @@ def _plan(
         plan.bins = plan.bins.with_round_numbers(held)
     plan.copies = _copies(plan, column, columns)
     _plan_recall(plan, column, plans, columns, costs.foretold / max(costs.alone, 1e-9))
+    if plan.recall_first:  # what is pointed to is seldom told by its grade
+        plan.bins = Bins(plan.bins.low, plan.bins.high)
     return plan
 
 
@@ -305,7 +307,7 @@ class _RecallSearch:
         within = np.where(self.present, bins.bits_within(numbers, held), 0.0)
         rest = np.where(self.present, bins.rest_bits(numbers, held), 0.0)
         self.wide = rest > 0
-        self.own = rest + share * (bits_of_each(tokens) + within - rest)
+        self.own = rest + share * (_bits_of_each(tokens) + within - rest)
         self.nothing = float(self.own.sum())
         self.numbers = np.unique(column.numbers[rows], return_inverse=True)[1]
         self.options = range(len(options))
@@ -338,20 +340,22 @@ class _RecallSearch:
         context = Context(np.where(free, keys, -1))
         numbered = keys * (int(self.numbers.max()) + 1) + self.numbers
         same = Context(np.where(free, numbered, -1)).earlier
-        some = np.flatnonzero(free & (same > 0))
-        pointers = np.log2(context.earlier[some] / same[some])
-        some, pointers = (each[pointers + POINTER_BITS < self.own[some]] for each in (some, pointers))
-        pointing = np.zeros(len(free), np.int64)
-        pointing[some] = 1
+        pointing = free & (same > 0)
+        pointers = np.log2(context.earlier[pointing] / same[pointing]).sum()
         depth = np.frexp(context.earlier[free].astype(np.float64))[1]
         flags = _bits_of(2 * depth + pointing[free]) - _bits_of(depth)
-        return float(pointers.sum() + flags + self.nothing - self.own[some].sum())
+        return float(pointers + flags + self.own[~pointing].sum())
 
 
 def _widths(plan: ColumnPlan) -> tuple[int, ...]:
     if plan.form.kind == "text":
         return ()
     return _WIDTHS if len(plan.visible) > 16 and plan.form.kind != "words" else (1,)
+
+
+def _bits_of_each(symbols: np.ndarray) -> np.ndarray:
+    """Bits of each of many small whole numbers by their own frequencies."""
+    return np.log2(len(symbols) / np.bincount(symbols)[symbols]) if len(symbols) else np.zeros(0)
 
 
 def _bits_of(symbols: np.ndarray) -> float:
