@@ -297,6 +297,13 @@ class TestScore:
         assert read(tmp_path / "s.csv").rows.column_names == ["row", "score", "flag"]
 
 
+@pytest.fixture
+def brief(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Detectors are trained too briefly to find much, which is not what is asked of commands."""
+    monkeypatch.setattr("isthmus.estimator.detector.STEPS", 30)
+
+
+@pytest.mark.usefixtures("brief")
 class TestDetector:
     def test_it_is_fitted_scores_rows_and_explains_flags(self, tmp_path: Path) -> None:
         model, out = tmp_path / "detector.safetensors", tmp_path / "s.parquet"
