@@ -33,8 +33,8 @@ class Autoencoder(_Estimator):
         activation: function between layers (default 'relu')
         data: what rows are: 'table', 'image', or told by their type (default 'auto')
         likelihood: noise of numbers or pixels, such as 'gaussian' or 'bernoulli' (default 'auto')
-        prior: what new rows' codes are drawn from: the model's own prior, or a flow fitted to the codes of the
-    rows (default 'own')
+        prior: what new codes are drawn from: the model's prior, or a flow fitted to the rows' codes (default
+    'own')
         epochs: passes over the rows; 'auto' aims at 4,000 steps (default 'auto')
         batch_size: rows per step (default 128)
         learning_rate: Adam's step size (default 0.002)
@@ -96,8 +96,8 @@ class FactorVAE(_Estimator):
         activation: function between layers (default 'relu')
         data: what rows are: 'table', 'image', or told by their type (default 'auto')
         likelihood: noise of numbers or pixels, such as 'gaussian' or 'bernoulli' (default 'auto')
-        prior: what new rows' codes are drawn from: the model's own prior, or a flow fitted to the codes of the
-    rows (default 'own')
+        prior: what new codes are drawn from: the model's prior, or a flow fitted to the rows' codes (default
+    'own')
         epochs: passes over the rows; 'auto' aims at 4,000 steps (default 'auto')
         batch_size: rows per step (default 128)
         learning_rate: Adam's step size (default 0.002)
@@ -157,8 +157,8 @@ class FSQ(_Estimator):
         activation: function between layers (default 'relu')
         data: what rows are: 'table', 'image', or told by their type (default 'auto')
         likelihood: noise of numbers or pixels, such as 'gaussian' or 'bernoulli' (default 'auto')
-        prior: what new rows' codes are drawn from: the model's own prior, or a flow fitted to the codes of the
-    rows (default 'own')
+        prior: what new codes are drawn from: the model's prior, or a flow fitted to the rows' codes (default
+    'own')
         epochs: passes over the rows; 'auto' aims at 4,000 steps (default 'auto')
         batch_size: rows per step (default 128)
         learning_rate: Adam's step size (default 0.002)
@@ -217,8 +217,8 @@ class IWAE(_Estimator):
         activation: function between layers (default 'relu')
         data: what rows are: 'table', 'image', or told by their type (default 'auto')
         likelihood: noise of numbers or pixels, such as 'gaussian' or 'bernoulli' (default 'auto')
-        prior: what new rows' codes are drawn from: the model's own prior, or a flow fitted to the codes of the
-    rows (default 'own')
+        prior: what new codes are drawn from: the model's prior, or a flow fitted to the rows' codes (default
+    'own')
         epochs: passes over the rows; 'auto' aims at 4,000 steps (default 'auto')
         batch_size: rows per step (default 128)
         learning_rate: Adam's step size (default 0.002)
@@ -282,8 +282,8 @@ class LadderVAE(_Estimator):
         activation: function between layers (default 'relu')
         data: what rows are: 'table', 'image', or told by their type (default 'auto')
         likelihood: noise of numbers or pixels, such as 'gaussian' or 'bernoulli' (default 'auto')
-        prior: what new rows' codes are drawn from: the model's own prior, or a flow fitted to the codes of the
-    rows (default 'own')
+        prior: what new codes are drawn from: the model's prior, or a flow fitted to the rows' codes (default
+    'own')
         epochs: passes over the rows; 'auto' aims at 4,000 steps (default 'auto')
         batch_size: rows per step (default 128)
         learning_rate: Adam's step size (default 0.002)
@@ -348,8 +348,8 @@ class VAE(_Estimator):
         activation: function between layers (default 'relu')
         data: what rows are: 'table', 'image', or told by their type (default 'auto')
         likelihood: noise of numbers or pixels, such as 'gaussian' or 'bernoulli' (default 'auto')
-        prior: what new rows' codes are drawn from: the model's own prior, or a flow fitted to the codes of the
-    rows (default 'own')
+        prior: what new codes are drawn from: the model's prior, or a flow fitted to the rows' codes (default
+    'own')
         epochs: passes over the rows; 'auto' aims at 4,000 steps (default 'auto')
         batch_size: rows per step (default 128)
         learning_rate: Adam's step size (default 0.002)

@@ -44,7 +44,7 @@ class SharedOptions(Options):
     data: str = option("auto", "what rows are: 'table', 'image', or told by their type")
     likelihood: str = option("auto", "noise of numbers or pixels, such as 'gaussian' or 'bernoulli'")
     prior: Literal["own", "flow_matching"] = option(
-        "own", "what new rows' codes are drawn from: the model's own prior, or a flow fitted to the codes of the rows"
+        "own", "what new codes are drawn from: the model's prior, or a flow fitted to the rows' codes"
     )
     epochs: Epochs | Literal["auto"] = option("auto", "passes over the rows; 'auto' aims at 4,000 steps")
     batch_size: Count = option(128, "rows per step")
