@@ -76,7 +76,7 @@ def archived(rows: Any, chunk_rows: int, images: bool = False) -> tuple[bytes, s
     """(the archive, the SHA-256 of the rows in canonical form)"""
     options = Options(budget=0.0, chunk_rows=chunk_rows, verify=False)
     if images:
-        from isthmus.compression.images import ImagesCodec
+        from isthmus.compression.images.codec import ImagesCodec
 
         codec: Any = ImagesCodec.fit(rows, steps=1)
     else:
