@@ -205,7 +205,9 @@ def test_killed_at_random_moments_it_finishes_with_the_same_bits(tmp_path: Path)
         process.join()
         assert process.exitcode == -9, "it finished before it was killed: the test needs more epochs"
     assert first_epochs[0] == 1
-    assert sorted(set(first_epochs)) == first_epochs, "a kill lost epochs that were on the disk"
+    # An epoch is told before it is saved: killed between the two, it is begun again.
+    assert sorted(first_epochs) == first_epochs, "a kill lost epochs that were on the disk"
+    assert first_epochs[-1] > 10, "next to nothing was on the disk"
     for name in ("killed", "whole"):
         process, reports = start(name)
         while process.is_alive():
