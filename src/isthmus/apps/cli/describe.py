@@ -23,10 +23,11 @@ def info(
     if Path(model).suffix.lower() == ENDING:
         _show_archive(model, as_json)
         return
+    from ...estimator.detector import Detector
     from ...saving import load
 
     loaded = load(model)
-    if not hasattr(loaded, "variant_name"):
+    if isinstance(loaded, Detector):
         _show_detector(loaded, Path(model), as_json)
         return
     facts = _model_facts(loaded, Path(model))

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ...training.distributed import Workers
 
 MODEL_ENDING = ".safetensors"
+# The one model that is no variant.
 DETECTOR = "detector"
 
 

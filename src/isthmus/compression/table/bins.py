@@ -38,7 +38,6 @@ class Bins:
 
     low: np.ndarray
     high: np.ndarray
-
     roundness: Roundness = NO_STEPS
 
     def __post_init__(self) -> None:
@@ -57,10 +56,8 @@ class Bins:
     @property
     def _countable(self) -> bool:
         """Whether numbers of a grade can be counted in all bins."""
-        if not len(self):
-            return True
-        near = int(self.low[0]) >= -FARTHEST and int(self.high[-1]) <= FARTHEST
-        return near and int((self.high - self.low).max()) < WIDEST
+        near = bool((self.low >= -FARTHEST).all() and (self.high <= FARTHEST).all())
+        return near and bool((self.high - self.low < WIDEST).all())
 
     def __len__(self) -> int:
         return len(self.low)

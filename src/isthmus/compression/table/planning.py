@@ -327,8 +327,8 @@ class _RecallSearch:
         return level
 
     def cost(self, level: list[int], everything: bool) -> float:
-        """Bits of all rows with one context. Without `everything`, only numbers that the network
-        does not foretell whole are looked for."""
+        """Bits of all rows with one context. Without `everything`, only numbers of which something lies below their
+        places are looked for."""
         free = self.present if everything else self.wide
         if not free.any():
             return np.inf

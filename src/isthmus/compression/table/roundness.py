@@ -22,8 +22,8 @@ class Roundness:
     """Steps in rising order; none, and all numbers are of grade 0."""
 
     steps: tuple[int, ...] = ()
-    _of_grade: np.ndarray = field(init=False, repr=False, compare=False)
-    _of_next: np.ndarray = field(init=False, repr=False, compare=False)
+    _steps: np.ndarray = field(init=False, repr=False, compare=False)
+    _ratios: np.ndarray = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         before = (1, *self.steps)
@@ -31,9 +31,9 @@ class Roundness:
             step <= last or step % last or step >= WIDEST for last, step in zip(before, self.steps, strict=False)
         ):
             raise ValueError(f"steps {list(self.steps)} that are no multiples of each other")
-        object.__setattr__(self, "_of_grade", np.array(before, np.int64))
-        # No multiple of 2⁶² but 0 is within the farthest, and 0 is of the last grade.
-        object.__setattr__(self, "_of_next", np.array([*self.steps, 2**62], np.int64))
+        object.__setattr__(self, "_steps", np.array(before, np.int64))
+        # Of the multiples of a grade's step, every so-many-th is one of the next step too; of the last grade none is.
+        object.__setattr__(self, "_ratios", self._steps[1:] // self._steps[:-1])
 
     def __len__(self) -> int:
         return len(self.steps)
@@ -50,15 +50,17 @@ class Roundness:
 
         The numbers of a grade have ranks that follow one another.
         """
-        last = grades == len(self.steps)
-        return numbers // self._of_grade[grades] - np.where(last, 0, numbers // self._of_next[grades])
+        multiples = numbers // self._steps[grades]
+        below = grades < len(self.steps)
+        multiples[below] -= multiples[below] // self._ratios[grades[below]]
+        return multiples
 
     def numbers(self, ranks: np.ndarray, grades: np.ndarray) -> np.ndarray:
         """The number of each rank in its grade."""
-        # Of the multiples of a step, every ratio-th is one of the next step too.
-        ratio = np.where(grades == len(self.steps), 2, self._of_next[grades] // self._of_grade[grades])
-        skipped = np.where(grades == len(self.steps), 0, (ranks - 1) // (ratio - 1))
-        return (ranks + skipped) * self._of_grade[grades]
+        multiples = ranks.copy()
+        below = grades < len(self.steps)
+        multiples[below] += (ranks[below] - 1) // (self._ratios[grades[below]] - 1)
+        return multiples * self._steps[grades]
 
     def counts(self, low: np.ndarray, high: np.ndarray, grades: np.ndarray) -> np.ndarray:
         """How many numbers of a grade each range [low, high] holds."""
