@@ -1,6 +1,7 @@
 """Tables: numbers, whole numbers, booleans, categories, dates, with missing cells."""
 
 import math
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -18,6 +19,7 @@ from .columns import KINDS, BooleanColumn, CategoryColumn, Column, NumberColumn,
 from .features import TableFeatures
 from .fitting import drop_advice, fit_column, refuse_uninformative
 from .frames import Container, combined, from_arrow, is_table, to_arrow
+from .joining import joined
 from .likelihood import TableHead
 from .scaling import Scaling
 from .survey import TableSurvey
@@ -61,6 +63,14 @@ class Table(Domain):
         family = "gaussian" if likelihood == "auto" else likelihood
         bins = _binned(columns, cells) if family == "autoregressive" else []
         return cls(columns, container, family, bins)
+
+    @classmethod
+    def fit_together(cls, sets: Mapping[str, Rows]) -> tuple["Table", list[Tensor]]:
+        tables = {name: to_arrow(rows)[0] for name, rows in sets.items()}
+        whole = joined(tables)
+        domain = cls.fit(whole, strict=False)
+        x = domain.tensors(whole)
+        return domain, list(x.split([table.num_rows for table in tables.values()]))
 
     @classmethod
     def survey(cls) -> "TableSurvey":
