@@ -14,22 +14,30 @@ from .core.errors import DataError, OptionError
 from .core.randomness import Randomness, seed_from
 from .domains.base import Rows
 from .evaluation import generation, prediction, privacy
-from .evaluation.rows import features
+from .evaluation.rows import features, subsample
 
 REAL, SYNTHETIC, HOLDOUT = "the real rows", "the synthetic rows", "the hold-out rows"
 # Cells of a set that columns and pairs are measured on; tables of fewer cells are measured whole.
 MOST_CELLS = 20_000_000
-# Pairs of columns; a table of more than 100 columns has more, and random ones stand for all.
+# A table of more than a hundred columns has more pairs than these; random ones stand for all.
 MOST_PAIRS = 5_000
-WORST_PAIRS = 5
-# Rows that distances are measured to; from a quarter of them.
+# Columns and pairs that are named.
+WORST = 5
+# Rows that become points; of these at most so many are what distances are measured to, from a quarter of them.
+MOST_POINTS = 50_000
 MOST_DISTANCES = 40_000
+# A hold-out with a larger share of real rows is more likely a mistake than a table whose rows repeat.
+MOST_HELD_OUT_COPIES = 0.5
 # Without a hold-out, this share of the real rows is what predictions are tested on.
 TEST_SHARE = 0.25
 TRENDS = (
-    "all pairs of columns that vary: half the difference of Pearson's correlations for two numbers, else the total "
+    "pairs of columns that vary: half the difference of Pearson's correlations for two numbers, else the total "
     "variation distance between two-way tables, numbers cut into ten bins"
 )
+
+
+# What a measure says of synthetic rows, and of real ones in their place.
+Measures = dict[str, dict[str, float | None]]
 
 
 class Measure(NamedTuple):
@@ -43,7 +51,7 @@ class Measure(NamedTuple):
 
 MEASURES = {
     "column_shape": Measure("column-shape error", "0 %", 2, percent=True),
-    "pair_trend": Measure("pair-trend error, all pairs", "0 %", 2, percent=True),
+    "pair_trend": Measure("pair-trend error", "0 %", 2, percent=True),
     "c2st_auroc": Measure("told from real rows, AUROC", "0.5"),
     "density": Measure("density", "1"),
     "coverage": Measure("coverage", "1"),
@@ -69,24 +77,29 @@ class Evaluation:
         rows = [("", "synthetic", "real", "best")]
         for name, values in self.facts["measures"].items():
             measure = MEASURES[name]
-            label = measure.label
-            if name == "prediction":
-                label = f"{self.facts['target']['name']} predicted, {self.facts['target']['metric']}"
-            rows.append((label, *(_shown(values[key], measure) for key in ("synthetic", "real")), measure.best))
+            rows.append(
+                (self._label(name), *(_shown(values[key], measure) for key in ("synthetic", "real")), measure.best)
+            )
         widths = [max(len(row[place]) for row in rows) for place in range(4)]
         lines = ["  ".join(_aligned(row, widths)).rstrip() for row in rows]
         return [lines[0], "─" * max(map(len, lines)), *lines[1:]]
 
+    def _label(self, name: str) -> str:
+        if name == "prediction":
+            return f"{self.facts['target']['name']} predicted, {self.facts['target']['metric']}"
+        if name == "pair_trend":
+            which = "all" if self.facts["pairs"]["all"] else "random"
+            return f"{MEASURES[name].label}, {which} {self.facts['pairs']['counted']:,} pairs"
+        return MEASURES[name].label
+
     def _details(self) -> list[str]:
         facts, lines = self.facts, []
-        if facts.get("by_column"):
-            worst = sorted(facts["by_column"].items(), key=lambda item: -item[1])[:WORST_PAIRS]
-            lines.append("worst columns: " + ", ".join(f"{name} {100 * error:.1f} %" for name, error in worst))
-        if facts.get("pairs", {}).get("worst"):
-            worst = facts["pairs"]["worst"]
-            lines.append(
-                "worst pairs: " + ", ".join(f"{' × '.join(pair['columns'])} {100 * pair['error']:.1f} %" for pair in worst)
-            )
+        columns = sorted(facts.get("by_column", {}).items(), key=lambda item: -item[1])[:WORST]
+        pairs = [(" × ".join(pair["columns"]), pair["error"]) for pair in facts.get("pairs", {}).get("worst", [])]
+        for what, worst in (("columns", columns), ("pairs", pairs)):
+            named = [f"{name} {100 * error:.1f} %" for name, error in worst if error > 0]
+            if named:
+                lines.append(f"worst {what}: {', '.join(named)}")
         return [*lines, *(f"note: {note}" for note in facts["notes"])]
 
 
@@ -119,8 +132,9 @@ class Sets:
         return Randomness(self.seed, "evaluate", purpose).numpy()
 
     def points(self, rows: np.ndarray) -> np.ndarray:
-        """Rows as points among which distances mean something."""
-        return features(rows, self.categorical, self.real, pooled=self.pooled)
+        """Rows, or some of very many, as points among which distances mean something."""
+        chosen, reference = (subsample(self.draws("points"), MOST_POINTS, each)[0] for each in (rows, self.real))
+        return features(chosen, self.categorical, reference, pooled=self.pooled)
 
 
 def evaluate(
@@ -145,15 +159,15 @@ def evaluate(
     if target_place is not None:
         facts["target"], measures["prediction"] = _prediction(sets, target_place)
     measures |= _privacy(sets)
-    return Evaluation(facts | details | {"notes": _notes(sets)})
+    notes = ["without a hold-out, likeness is that to the rows learned from"] if sets.holdout is None else []
+    return Evaluation(facts | details | {"notes": notes + _privacy_notes(sets, measures)})
 
 
-def privacy_of(
-    real: Rows, synthetic: Rows, holdout: Rows | None = None, random_state: Any = 0
-) -> Evaluation:
-    """The part of `evaluate` that says what synthetic rows give away; quick, and sound for rows under conditions too."""
+def privacy_of(real: Rows, synthetic: Rows, holdout: Rows | None = None, random_state: Any = 0) -> Evaluation:
+    """The part of `evaluate` that says what synthetic rows give away; sound for rows under conditions too."""
     sets = _sets(real, synthetic, holdout, random_state)
-    return Evaluation(_counts(sets) | {"measures": _privacy(sets), "notes": _notes(sets)})
+    measures = _privacy(sets)
+    return Evaluation(_counts(sets) | {"measures": measures, "notes": _privacy_notes(sets, measures)})
 
 
 def _sets(real: Rows, synthetic: Rows, holdout: Rows | None, random_state: Any) -> Sets:
@@ -161,7 +175,8 @@ def _sets(real: Rows, synthetic: Rows, holdout: Rows | None, random_state: Any) 
     kind = domains.choose(real)
     for name, rows in given.items():
         if not kind.accepts(rows):
-            raise DataError(f"{name} are of type {type(rows).__name__}; give {name} as {REAL} are given: {kind.name} data")
+            what = type(rows).__name__
+            raise DataError(f"{name}: of type {what}, which is no {kind.name} data as {REAL} are; give both alike")
         if not len(rows):
             raise DataError(f"{name}: there are none; give at least one")
     domain, tensors = kind.fit_together(given)
@@ -193,15 +208,6 @@ def _counts(sets: Sets) -> dict[str, Any]:
     return {"rows": rows, "columns": sets.real.shape[1]}
 
 
-def _notes(sets: Sets) -> list[str]:
-    if sets.holdout is None:
-        return [
-            "without a hold-out, likeness is that to the rows that were learned from, and whether rows were "
-            "remembered cannot be told; give rows that the generator never saw"
-        ]
-    return []
-
-
 def _likeness(sets: Sets, rows: np.ndarray, against: np.ndarray) -> tuple[dict[str, float | None], dict[str, Any]]:
     """Measures of likeness of some rows, and which columns and pairs are least like."""
     categorical, draws = sets.categorical, sets.draws("likeness")
@@ -214,20 +220,13 @@ def _likeness(sets: Sets, rows: np.ndarray, against: np.ndarray) -> tuple[dict[s
         "c2st_auroc": generation.two_sample_auroc(against, rows, categorical, draws),
         **generation.density_coverage(sets.points(against), sets.points(rows), draws),
     }
-    if sets.pooled:
-        return measures, {}
-    worst = np.argsort(-trends, kind="stable")[:WORST_PAIRS]
-    details = {
-        "by_column": dict(zip(sets.names, shapes.tolist(), strict=True)),
-        "pairs": {
-            "definition": TRENDS,
-            "counted": len(trends),
-            "worst": [
-                {"columns": [sets.names[column] for column in pairs[place]], "error": float(trends[place])}
-                for place in worst
-            ],
-        },
-    }
+    details: dict[str, Any] = {"pairs": {"definition": TRENDS, "counted": len(trends), "all": len(trends) < MOST_PAIRS}}
+    if sets.names:
+        details["by_column"] = dict(zip(sets.names, shapes.tolist(), strict=True))
+        details["pairs"]["worst"] = [
+            {"columns": [sets.names[column] for column in pairs[place]], "error": float(trends[place])}
+            for place in np.argsort(-trends, kind="stable")[:WORST]
+        ]
     return measures, details
 
 
@@ -247,9 +246,9 @@ def _prediction(sets: Sets, target: int) -> tuple[dict[str, Any], dict[str, floa
     return {"name": sets.names[target], "metric": metric, "tested_on": tested_on}, scores
 
 
-def _privacy(sets: Sets) -> dict[str, dict[str, float | None]]:
+def _privacy(sets: Sets) -> Measures:
     """What synthetic rows give away, and beside it what as many fresh real rows would: half of the hold-out."""
-    measures: dict[str, dict[str, float | None]] = {name: {"synthetic": None, "real": None} for name in PRIVACY}
+    measures: Measures = {name: {"synthetic": None, "real": None} for name in PRIVACY}
     measures["exact_copies"]["synthetic"] = privacy.exact_copies(sets.synthetic, sets.real)
     if sets.holdout is None:
         return measures
@@ -266,3 +265,13 @@ def _privacy(sets: Sets) -> dict[str, dict[str, float | None]]:
         measures["copied_share"][name] = privacy.copied_share(rows, train, held_out, draws, MOST_DISTANCES)
         measures["membership_auroc"][name] = privacy.membership_auroc(rows, train, held_out, draws)
     return measures
+
+
+def _privacy_notes(sets: Sets, measures: Measures) -> list[str]:
+    if sets.holdout is None:
+        return ["without a hold-out it cannot be told whether rows were remembered; give rows the generator never saw"]
+    scatter = 50 / np.sqrt(min(len(sets.synthetic), len(sets.holdout), MOST_DISTANCES // 4))
+    notes = [f"chance alone moves shares of nearer rows by about ± {scatter:.1f} points"]
+    if (measures["exact_copies"]["real"] or 0.0) > MOST_HELD_OUT_COPIES:
+        notes.append("most hold-out rows are among the real rows; give rows that the generator never saw")
+    return notes
