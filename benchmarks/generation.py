@@ -4,9 +4,9 @@
 
 DIR holds adult_train.parquet and adult_test.parquet, credit_default.parquet (benchmarks/README.md says where they come
 from). Every contender gets the rows to learn from and gives as many new ones; all are measured on rows that none has
-seen, by `isthmus.evaluate`. One setting of isthmus for all sets. CTGAN and TVAE are measured if .bench/ctgan holds their environment
-(`make bench-peers PEERS=ctgan`). `--rows DIR` keeps every contender's new rows, and what they cost: what is there is
-measured again without being made again.
+seen, by `isthmus.evaluate`. One setting of isthmus for all sets. CTGAN and TVAE are measured if .bench/ctgan holds
+their environment (`make bench-peers PEERS=ctgan`). `--rows DIR` keeps every contender's new rows, and what they cost:
+what is there is measured again without being made again.
 """
 
 import argparse
