@@ -77,8 +77,8 @@ class Evaluation:
         rows = [("", "synthetic", "real", "best")]
         for name, values in self.facts["measures"].items():
             measure = MEASURES[name]
-            cells = [_shown(values[key], measure) for key in ("synthetic", "real")]
-            rows.append((self._label(name), *cells, measure.best))
+            synthetic, real = (_shown(values[key], measure) for key in ("synthetic", "real"))
+            rows.append((self._label(name), synthetic, real, measure.best))
         widths = [max(len(row[place]) for row in rows) for place in range(4)]
         lines = ["  ".join(_aligned(row, widths)).rstrip() for row in rows]
         return [lines[0], "─" * max(map(len, lines)), *lines[1:]]
