@@ -60,8 +60,9 @@ class Domain(ABC):
 
     @classmethod
     @abstractmethod
-    def fit(cls, rows: Rows, likelihood: str = "auto", strict: bool = True) -> "Domain":
-        """Learn the schema. `strict` refuses columns from which nothing can be learned, by name."""
+    def fit(cls, rows: Rows, likelihood: str = "auto", strict: bool = True, missing: str = "auto") -> "Domain":
+        """Learn the schema. `strict` refuses columns from which nothing can be learned, by name. `missing` cells are
+        "ignored" or "modelled" by the likelihood, or as it is usual with it."""
 
     @classmethod
     @abstractmethod

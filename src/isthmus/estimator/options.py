@@ -43,6 +43,9 @@ class SharedOptions(Options):
     activation: Literal["relu", "silu", "gelu", "tanh"] = option("relu", "function between layers")
     data: str = option("auto", "what rows are: 'table', 'image', or told by their type")
     likelihood: str = option("auto", "noise of numbers or pixels, such as 'gaussian' or 'bernoulli'")
+    missing: Literal["auto", "ignored", "modelled"] = option(
+        "auto", "whether missing cells of a table have a probability; 'auto': with likelihood='autoregressive' only"
+    )
     prior: Literal["own", "flow_matching"] = option(
         "own", "what new codes are drawn from: the model's prior, or a flow fitted to the rows' codes"
     )
