@@ -11,7 +11,7 @@ from .columns import Column, EmptyColumn
 
 
 class MissingCells(nn.Module):
-    """A Bernoulli for each column that had missing cells, given the code: what is missing together hangs together by it.
+    """A Bernoulli for each column that had missing cells, given the code, which tells what is missing together.
 
     A missing cell in any other column is no evidence. See HI-VAE (Nazábal et al., 2020,
     https://arxiv.org/abs/1807.03653) for cells missing at random, and Collier et al. (2020,
