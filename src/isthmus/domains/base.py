@@ -18,7 +18,7 @@ class NetworkOptions:
     """How large the networks are. `hidden="auto"` and `network="auto"` leave the choice to the domain."""
 
     hidden: tuple[int, ...] | str = "auto"
-    network: str = "auto"  # "auto", "dense" or "convolutional"
+    network: str = "auto"  # "auto", "dense", "convolutional" or "attention"
     activation: str = "relu"
 
 

@@ -156,6 +156,8 @@ class Image(Domain):
         return features.unflatten(-1, self.event) * (self.high - self.low) + self.low
 
     def _convolutional(self, options: NetworkOptions) -> bool:
+        if options.network == "attention":
+            raise OptionError("network='attention' is for tables; for images leave it at 'auto'")
         if options.network == "auto":
             return math.prod(self.event) > MOST_DENSE_VALUES
         return options.network == "convolutional"

@@ -39,7 +39,9 @@ Seed = Annotated[Any, AfterValidator(_seed)]
 class SharedOptions(Options):
     latent_dim: Count | Literal["auto"] = option(8, "latent units; 'auto' picks a number from the data")
     hidden: Widths = option("auto", "widths of the hidden layers, such as (400,); the decoder mirrors the encoder")
-    network: Literal["auto", "dense", "convolutional"] = option("auto", "kind of network; convolutional is for images")
+    network: Literal["auto", "dense", "convolutional", "attention"] = option(
+        "auto", "kind of network; convolutional is for images, attention between columns for tables"
+    )
     activation: Literal["relu", "silu", "gelu", "tanh"] = option("relu", "function between layers")
     data: str = option("auto", "what rows are: 'table', 'image', or told by their type")
     likelihood: str = option("auto", "noise of numbers or pixels, such as 'gaussian' or 'bernoulli'")

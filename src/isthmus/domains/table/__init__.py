@@ -6,9 +6,10 @@ from typing import Any, ClassVar
 import numpy as np
 import pyarrow as pa
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ...core.errors import DataError, OptionError
+from ...parts.attention import ColumnAttention
 from ...parts.networks import Decoder, Encoder, Perceptron
 from ..base import Domain, NetworkOptions, Rows
 from .arrow_types import is_text, value_type
@@ -21,6 +22,9 @@ from .frames import Container, combined, from_arrow, is_table, to_arrow
 from .likelihood import TableHead
 from .scaling import Scaling
 from .survey import TableSurvey
+
+# Memory grows with the square of the columns that attend to one another.
+MOST_ATTENDING = 256
 
 
 class Table(Domain):
@@ -151,7 +155,19 @@ class Table(Domain):
     def encoder(self, outputs: int, options: NetworkOptions) -> Encoder:
         features = self.features()
         widths = self._widths(features.count, options)
-        return Encoder(features, Perceptron(features.count, widths, outputs, options.activation))
+        if options.network != "attention":
+            return Encoder(features, Perceptron(features.count, widths, outputs, options.activation))
+        attention = self._attention(features, options)
+        dense = Perceptron(attention.outputs, widths, outputs, options.activation)
+        return Encoder(features, nn.Sequential(attention, dense))
+
+    def _attention(self, features: TableFeatures, options: NetworkOptions) -> ColumnAttention:
+        if not 0 < len(features.of_columns) <= MOST_ATTENDING:
+            raise OptionError(
+                f"network='attention' is for up to {MOST_ATTENDING} columns; this table has "
+                f"{len(features.of_columns)}: leave it at 'auto'"
+            )
+        return ColumnAttention(features.of_columns, options.activation)
 
     def decoder(self, inputs: int, options: NetworkOptions, shared_noise: bool = False) -> Decoder:
         widths = self._widths(self.features().count, options)[::-1]
@@ -165,7 +181,9 @@ class Table(Domain):
     def _widths(self, features: int, options: NetworkOptions) -> tuple[int, ...]:
         """Twice the features, as a power of two between 64 and 512, in two layers."""
         if options.network == "convolutional":
-            raise OptionError("network='convolutional' is for images; for a table leave it at 'auto', or give 'dense'")
+            raise OptionError(
+                "network='convolutional' is for images; for a table leave it at 'auto', or give 'dense' or 'attention'"
+            )
         if not isinstance(options.hidden, str):
             return options.hidden
         width = int(min(512, max(64, 2 ** np.ceil(np.log2(2 * max(features, 1))))))
