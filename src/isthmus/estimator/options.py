@@ -48,7 +48,7 @@ class SharedOptions(Options):
     missing: Literal["auto", "ignored", "modelled"] = option(
         "auto", "whether missing cells of a table have a probability; 'auto': with likelihood='autoregressive' only"
     )
-    prior: Literal["own", "flow_matching"] = option(
+    prior: Literal["own", "flow_matching", "flow"] = option(
         "own", "what new codes are drawn from: the model's prior, or a flow fitted to the rows' codes"
     )
     epochs: Epochs | Literal["auto"] = option("auto", "passes over the rows; 'auto' aims at 4,000 steps")
