@@ -1,6 +1,6 @@
 """New rows of tables beside real ones: how far from them, and how little they owe to single rows that were fitted.
 
-    python benchmarks/generation.py --data DIR [--sets adult,credit_default] [--seeds 1] [--only isthmus,smote,tvae]
+    python benchmarks/generation.py --data DIR [--sets adult,credit_default] [--rows N] [--only isthmus,smote,tvae]
 
 DIR holds adult_train.parquet and adult_test.parquet, credit_default.parquet (benchmarks/README.md says where they come
 from). Every contender gets the rows to learn from and gives as many new ones; all are measured on rows that none has
@@ -14,7 +14,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -160,6 +160,9 @@ CONTENDERS: dict[str, Contender] = {
     "tvae": peer("TVAE"),
     "ctgan": peer("CTGAN"),
     "gaussian": fitted("VAE"),
+    "gaussian-flow-matching": fitted("VAE", prior="flow_matching"),
+    "gaussian-flow": fitted("VAE", prior="flow"),
+    "gaussian-attention": fitted("VAE", network="attention"),
     "isthmus": fitted("VAE", likelihood="autoregressive"),
     "isthmus-flow": fitted("VAE", likelihood="autoregressive", prior="flow_matching"),
     "isthmus-ae": fitted("Autoencoder", likelihood="autoregressive", prior="flow_matching"),
@@ -201,6 +204,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--data", type=Path, required=True, help="folder that holds the sets as Parquet")
     parser.add_argument("--sets", default="adult,credit_default")
+    parser.add_argument("--rows", type=int, default=EVERY_ROW, help="learn from so many of the rows")
     parser.add_argument("--seeds", type=int, default=1, help="seeds from 0 on")
     parser.add_argument("--only", default=",".join(CONTENDERS), help=f"some of {', '.join(CONTENDERS)}")
     parser.add_argument("--out", type=Path, help="write every measurement here, as JSON")
@@ -209,6 +213,8 @@ def main() -> None:
     everything: dict[str, Any] = {}
     for name in given.sets.split(","):
         data, rounds = data_of(given.data, name), Rounds[Measures]()
+        if given.rows < len(data.train):
+            data = replace(data, train=data.train.sample(given.rows, random_state=0).reset_index(drop=True))
         for contender in given.only.split(","):
             for seed in range(given.seeds):
                 try:
