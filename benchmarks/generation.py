@@ -1,11 +1,11 @@
 """New rows of tables beside real ones: how far from them, and how little they owe to single rows that were fitted.
 
-    python benchmarks/generation.py --data DIR [--sets adult,credit_default] [--seeds 3] [--only isthmus,smote,tvae]
+    python benchmarks/generation.py --data DIR [--sets adult,credit_default] [--rows N] [--seeds 3] [--only isthmus,smote]
 
 DIR holds adult_train.parquet and adult_test.parquet, credit_default.parquet (benchmarks/README.md says where they come
 from). Every contender gets the rows to learn from and gives as many new ones; all are measured on rows that none has
 seen, by `isthmus.evaluate`. One setting of isthmus for all sets. CTGAN and TVAE are measured if .bench/ctgan holds
-their environment (`make bench-peers PEERS=ctgan`). `--rows DIR` keeps every contender's new rows, and what they cost:
+their environment (`make bench-peers PEERS=ctgan`). `--keep DIR` keeps every contender's new rows, and what they cost:
 what is there is measured again without being made again.
 """
 
@@ -15,7 +15,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -170,6 +170,9 @@ CONTENDERS: dict[str, Contender] = {
     "tvae": peer("TVAE"),
     "ctgan": peer("CTGAN"),
     "gaussian": fitted("VAE"),
+    "gaussian-flow-matching": fitted("VAE", prior="flow_matching"),
+    "gaussian-flow": fitted("VAE", prior="flow"),
+    "gaussian-attention": fitted("VAE", network="attention"),
     "isthmus": fitted("VAE", likelihood="autoregressive"),
     "isthmus-flow": fitted("VAE", likelihood="autoregressive", prior="flow_matching"),
     "isthmus-ae": fitted("Autoencoder", likelihood="autoregressive", prior="flow_matching"),
@@ -222,21 +225,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--data", type=Path, required=True, help="folder that holds the sets as Parquet")
     parser.add_argument("--sets", default="adult,credit_default")
+    parser.add_argument("--rows", type=int, default=EVERY_ROW, help="learn from so many of the rows")
     parser.add_argument("--seeds", type=int, default=3, help="seeds from 0 on")
     parser.add_argument("--only", default=",".join(CONTENDERS), help=f"some of {', '.join(CONTENDERS)}")
-    parser.add_argument("--rows", type=Path, help="keep new rows in this folder, and take those that are there")
+    parser.add_argument("--keep", type=Path, help="keep new rows in this folder, and take those that are there")
     parser.add_argument("--out", type=Path, help="write every measurement here, as JSON")
     given = parser.parse_args()
-    if given.rows is not None:
-        given.rows.mkdir(parents=True, exist_ok=True)
+    if given.keep is not None:
+        given.keep.mkdir(parents=True, exist_ok=True)
     print(description("isthmus", "torch", "scikit-learn"), flush=True)
     everything: dict[str, Any] = {}
     for name in given.sets.split(","):
         data, rounds = data_of(given.data, name), Rounds[Measures]()
+        if given.rows < len(data.train):
+            data = replace(data, train=data.train.sample(given.rows, random_state=0).reset_index(drop=True))
+            name = f"{name}-{given.rows}"
         for contender in given.only.split(","):
             for seed in range(given.seeds):
                 try:
-                    new, cost = made(given.rows, name, contender, data, seed)
+                    new, cost = made(given.keep, name, contender, data, seed)
                 except SkippedError as reason:
                     print(f"{contender} is skipped: {reason}", flush=True)
                     break

@@ -20,7 +20,7 @@ class NetworkOptions:
     """How large the networks are. `hidden="auto"` and `network="auto"` leave the choice to the domain."""
 
     hidden: tuple[int, ...] | str = "auto"
-    network: str = "auto"  # "auto", "dense" or "convolutional"
+    network: str = "auto"  # "auto", "dense", "convolutional" or "attention"
     activation: str = "relu"
 
 
@@ -62,8 +62,9 @@ class Domain(ABC):
 
     @classmethod
     @abstractmethod
-    def fit(cls, rows: Rows, likelihood: str = "auto", strict: bool = True) -> "Domain":
-        """Learn the schema. `strict` refuses columns from which nothing can be learned, by name."""
+    def fit(cls, rows: Rows, likelihood: str = "auto", strict: bool = True, missing: str = "auto") -> "Domain":
+        """Learn the schema. `strict` refuses columns from which nothing can be learned, by name. `missing` cells are
+        "ignored" or "modelled" by the likelihood, or as it is usual with it."""
 
     @classmethod
     def fit_together(cls, sets: Mapping[str, Rows]) -> tuple["Domain", list[Tensor]]:
