@@ -1,6 +1,6 @@
 """New rows of tables beside real ones: how far from them, and how little they owe to single rows that were fitted.
 
-    python benchmarks/generation.py --data DIR [--sets adult,credit_default] [--rows N] [--seeds 3] [--only isthmus,smote]
+    python benchmarks/generation.py --data DIR [--sets adult,credit_default] [--rows N] [--seeds 3] [--only isthmus]
 
 DIR holds adult_train.parquet and adult_test.parquet, credit_default.parquet (benchmarks/README.md says where they come
 from). Every contender gets the rows to learn from and gives as many new ones; all are measured on rows that none has
@@ -225,7 +225,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--data", type=Path, required=True, help="folder that holds the sets as Parquet")
     parser.add_argument("--sets", default="adult,credit_default")
-    parser.add_argument("--rows", type=int, default=EVERY_ROW, help="learn from so many of the rows")
+    parser.add_argument("--rows", type=int, help="learn from so many of the rows; all, where not given")
     parser.add_argument("--seeds", type=int, default=3, help="seeds from 0 on")
     parser.add_argument("--only", default=",".join(CONTENDERS), help=f"some of {', '.join(CONTENDERS)}")
     parser.add_argument("--keep", type=Path, help="keep new rows in this folder, and take those that are there")
@@ -237,7 +237,7 @@ def main() -> None:
     everything: dict[str, Any] = {}
     for name in given.sets.split(","):
         data, rounds = data_of(given.data, name), Rounds[Measures]()
-        if given.rows < len(data.train):
+        if given.rows is not None and given.rows < len(data.train):
             data = replace(data, train=data.train.sample(given.rows, random_state=0).reset_index(drop=True))
             name = f"{name}-{given.rows}"
         for contender in given.only.split(","):
