@@ -46,9 +46,7 @@ def described(domain: Domain, codes: np.ndarray, x: Tensor) -> list[dict[str, An
     return [_feature(domain, codes[:, unit], x, unit, columns) for unit in order]
 
 
-def _feature(
-    domain: Domain, strengths: np.ndarray, x: Tensor, unit: int, columns: "_Columns | None"
-) -> dict[str, Any]:
+def _feature(domain: Domain, strengths: np.ndarray, x: Tensor, unit: int, columns: "_Columns | None") -> dict[str, Any]:
     lit = strengths > 0
     shown = np.argsort(-strengths, kind="stable")[: min(EXAMPLES[domain.picture_kind], int(lit.sum()))]
     pictures = domain.pictures(x[shown])
@@ -98,7 +96,9 @@ class _Columns:
         codes = np.nan_to_num(self.cells[:, place]).astype(int)
         lit, all_ = (np.bincount(codes[rows], minlength=codes.max() + 1) / rows.sum() for rows in (own, everyone))
         names = ["False", "True"] if column.kind == "boolean" else values_of(column)
-        more = [value for value in np.argsort(all_ - lit, kind="stable") if value < len(names) and lit[value] > all_[value]]
+        more = [
+            value for value in np.argsort(all_ - lit, kind="stable") if value < len(names) and lit[value] > all_[value]
+        ]
         values = [
             {"of": names[v], "lit": short(lit[v]), "all": short(all_[v]), "lift": short(lit[v] / all_[v])}
             for v in more[:MOST_VALUES_TOLD]

@@ -48,7 +48,7 @@ def explain(estimator: Estimator, x: Tensor | None = None) -> dict[str, Any]:
         "units": used_units(estimator, codes, effect, x),
         "carries": in_own_units(turn) if table else strongest(effect, domain.column_names),
         "effect_unit": EFFECT_UNITS[domain.picture_kind],
-        "traversals": traversals(estimator, codes, effect=effect),
+        "traversals": traversals(estimator, codes, turn=turn),
         "similarity": similarity(turn) if table else None,
         "features": described(domain, codes, x) if x is not None and is_dictionary(codes) else None,
     }

@@ -42,7 +42,9 @@ def similarity(turn: Turned) -> dict[str, Any] | None:
     place = leaves_list(tree)
     alike, columns = alike[np.ix_(place, place)], [names[chosen[i]] for i in place]
     labels = fcluster(tree, 1 - ALIKE, criterion="distance")[place]
-    groups = [[name for name, label in zip(columns, labels, strict=True) if label == each] for each in _in_order(labels)]
+    groups = [
+        [name for name, label in zip(columns, labels, strict=True) if label == each] for each in _in_order(labels)
+    ]
     return {
         "columns": columns,
         "values": [[round(float(value), 3) for value in row] for row in alike],

@@ -54,6 +54,13 @@ class Turned:
                 columns[place] = np.hstack([known, -known.sum(1, keepdims=True)])
         return columns
 
+    def most_changed(self, unit: int) -> np.ndarray:
+        """For tables, the place of the value of each column that gains or loses most, on average over rows."""
+        before, after = self.ends(unit)
+        if before.chances is None or after.chances is None:
+            return np.zeros(before.matrix.shape[1], int)
+        return np.abs(after.chances.mean(0) - before.chances.mean(0)).argmax(-1)
+
     def effects(self) -> np.ndarray:
         """`effects`."""
         categorical = self.before.domain.categorical
@@ -103,7 +110,9 @@ def strongest(effect: np.ndarray, names: Sequence[str], most_columns: int = 8) -
     return [
         {
             "unit": unit,
-            "columns": [{"name": names[c], "effect": short(effect[unit, c])} for c in moved(effect[unit], most_columns)],
+            "columns": [
+                {"name": names[c], "effect": short(effect[unit, c])} for c in moved(effect[unit], most_columns)
+            ],
         }
         for unit in moving(effect)
     ]
@@ -147,7 +156,8 @@ def _at_both_ends(turn: Turned, unit: int, effect: np.ndarray, most_columns: int
         entry: dict[str, Any] = {"name": column.name, "effect": short(effect[place])}
         if table.categorical[place]:
             assert before.chances is not None and after.chances is not None
-            entry["values"] = _gains(values_of(column), before.chances[:, place].mean(0), after.chances[:, place].mean(0))
+            ends = [readout.chances[:, place].mean(0) for readout in (before, after)]
+            entry["values"] = _gains(values_of(column), *ends)
         else:
             ends = [short(np.nanmean(numbers[:, place])) for numbers in (low, high)]
             entry |= {"from": ends[0], "to": ends[1], "change": short(ends[1] - ends[0]), **told(column, units[place])}

@@ -9,6 +9,7 @@ from torch import Tensor
 from ..estimator.base import Estimator
 from ..estimator.inference import as_input
 from ..evaluation.latent import active_units
+from .dictionary import is_dictionary
 from .readout import short
 from .turning import moving
 
@@ -21,7 +22,8 @@ def used_units(estimator: Estimator, codes: np.ndarray, effect: np.ndarray, x: T
     """One entry for each unit: {unit, used, active, moves, strength, variance, kl, lit}.
 
     `active`: its code varies with the rows, the variance of its posterior mean being above 0.01 (Burda et al., 2016,
-    §5.3, https://arxiv.org/abs/1509.00519), or for point codes above 0.01 of the largest unit's. `moves`: turning it
+    §5.3, https://arxiv.org/abs/1509.00519), or for point codes above 0.01 of the largest unit's; in a sparse code,
+    whose features may be rare, a feature is active if any row lights it. `moves`: turning it
     changes what is decoded, by a twentieth of what the strongest unit does or more; `strength` is the sum of its
     effects over columns. A used unit does both. `kl` is its mean divergence from N(0, 1) in nats, None where it has
     none; `lit` the share of rows whose code is not 0. Without rows, `moves` decides, and what needs rows is None.
@@ -37,6 +39,8 @@ def used_units(estimator: Estimator, codes: np.ndarray, effect: np.ndarray, x: T
     divergence = _divergence(estimator, x[:MOST_ROWS])
     variances = np.array(active_units(codes)["variances"], float)
     active = variances > LEAST_VARIANCE * (np.nanmax(variances) if divergence is None else 1.0)
+    if is_dictionary(codes):
+        active = codes.any(0)
     for unit, entry in enumerate(entries):
         entry["active"] = bool(active[unit])
         entry["used"] = entry["active"] and entry["moves"]

@@ -8,7 +8,7 @@ from ..domains.table import Table
 from ..domains.table.columns import EmptyColumn
 from ..estimator.base import Estimator
 from .readout import all_short, read, short, told, values_of
-from .turning import effects, is_sparse, moving, spread_evenly
+from .turning import Turned, is_sparse, moving, spread_evenly, turned
 
 # A walk goes from the lower to the upper of these quantiles of a unit's codes: as far as real rows go, outliers apart.
 WALKED = (0.02, 0.98)
@@ -22,7 +22,7 @@ def traversals(
     *,
     steps: int = 9,
     most_units: int = 12,
-    effect: np.ndarray | None = None,
+    turn: Turned | None = None,
 ) -> dict[str, Any]:
     """How rows change along each unit, all other units as they are in real rows.
 
@@ -35,10 +35,10 @@ def traversals(
     `effects`, if it is known already.
     """
     codes = np.asarray(codes, np.float32)
-    found = moving(effects(estimator, codes) if effect is None else effect)[:most_units]
+    turn = turn or turned(estimator, codes)
     walkers = spread_evenly(codes, MOST_WALKERS) if isinstance(estimator.domain_, Table) else central(codes)[None]
     units = []
-    for unit in found:
+    for unit in moving(turn.effects())[:most_units]:
         positions = _positions(codes[:, unit], steps)
         walk = np.repeat(walkers[None], len(positions), axis=0)  # (positions, walkers, units)
         walk[:, :, unit] = positions[:, None]
@@ -47,7 +47,7 @@ def traversals(
                 "unit": unit,
                 "label": f"unit {unit}",
                 "positions": [short(position) for position in positions],
-                **_decoded(estimator, walk),
+                **_decoded(estimator, walk, turn.most_changed(unit)),
             }
         )
     return {"kind": estimator.domain_.name, "units": units}
@@ -69,8 +69,8 @@ def _positions(codes: np.ndarray, steps: int) -> np.ndarray:
     return np.linspace(low, high, steps)
 
 
-def _decoded(estimator: Estimator, walk: np.ndarray) -> dict[str, Any]:
-    """The rows of one walk, as facts."""
+def _decoded(estimator: Estimator, walk: np.ndarray, told_of: np.ndarray) -> dict[str, Any]:
+    """The rows of one walk, as facts; `told_of` is the value of each column whose probability is told."""
     steps, walkers, units = walk.shape
     domain, readout = estimator.domain_, read(estimator, walk.reshape(-1, units))
     if not isinstance(domain, Table):
@@ -79,12 +79,13 @@ def _decoded(estimator: Estimator, walk: np.ndarray) -> dict[str, Any]:
     means = np.nanmean(_filled(numbers).reshape(steps, walkers, -1), axis=1)
     columns = []
     for place, column in enumerate(domain.columns):
-        if isinstance(column, EmptyColumn):
-            continue
+        if isinstance(column, EmptyColumn) or (domain.categorical[place] and not values_of(column)):
+            continue  # nothing can be told of it
         if domain.categorical[place]:
             assert readout.chances is not None
-            of, values = _most_changed(values_of(column), readout.chances[:, place].reshape(steps, walkers, -1).mean(1))
-            columns.append({"name": column.name, "values": values, "of": of})
+            chances = readout.chances[:, place, told_of[place]].reshape(steps, walkers).mean(1)
+            of = values_of(column)[told_of[place]]
+            columns.append({"name": column.name, "values": all_short(chances), "of": of})
         else:
             columns.append({"name": column.name, "values": all_short(means[:, place]), **told(column, told_in[place])})
     return {"columns": columns}
@@ -93,11 +94,3 @@ def _decoded(estimator: Estimator, walk: np.ndarray) -> dict[str, Any]:
 def _filled(numbers: np.ndarray) -> np.ndarray:
     """With 0 in columns that have no number at all, which nobody is told, so that their mean is no mean of nothing."""
     return np.where(np.isnan(numbers).all(0), 0.0, numbers)
-
-
-def _most_changed(values: list[str], chances: np.ndarray) -> tuple[str, list[float | None]]:
-    """The value whose probability (steps, values) changes most along the walk, and that probability."""
-    if not values:
-        return "", [None] * len(chances)
-    place = int(np.ptp(chances[:, : len(values)], axis=0).argmax())
-    return values[place], all_short(chances[:, place])

@@ -465,7 +465,9 @@ def similarity_map(columns: Sequence[str], values: Sequence[Sequence[Any]]) -> M
     ]
     ground = element("rect", x=NAMES, y=NUMBERS, width=side - NAMES, height=side - NAMES, class_="ground")
     places = [(place, name, CELL * place + CELL / 2) for place, name in enumerate(columns)]
-    labels = [text(str(i + 1), NAMES + middle, NUMBERS - 5, text_anchor="middle", class_="tick") for i, _, middle in places]
+    labels = [
+        text(str(i + 1), NAMES + middle, NUMBERS - 5, text_anchor="middle", class_="tick") for i, _, middle in places
+    ]
     names = [
         text(f"{shortened(name, 17)} {i + 1}", NAMES - 6, NUMBERS + middle + 4, text_anchor="end")
         for i, name, middle in places

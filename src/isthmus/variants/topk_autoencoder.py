@@ -1,5 +1,6 @@
 """The TopK autoencoder: a dictionary of many features, of which a row lights only its few strongest."""
 
+import math
 from collections.abc import Iterator
 from typing import ClassVar
 
@@ -14,6 +15,8 @@ from ..parts.posteriors import PointPosterior
 from ..parts.priors import GaussianMixture, Prior
 from .base import Networks, Variant, VariantOptions
 
+# Rows start by lighting so many times as many features (Makhzani & Frey, §4.2.1).
+WIDE = 4
 # The weight on what the unlit features are to learn (Gao et al., §A.2).
 AUXILIARY_WEIGHT = 1 / 32
 
@@ -53,6 +56,7 @@ class TopKAutoencoder(Variant[TopKAutoencoderOptions]):
     def __init__(self, networks: Networks, latent_dim: int, options: TopKAutoencoderOptions):
         super().__init__(networks, latent_dim, options)
         self.active = min(options.active, latent_dim)
+        self.warmup_epochs = math.inf  # half of the training, however long
         self.density = GaussianMixture(latent_dim)
 
     def posterior(self, x: Tensor) -> PointPosterior:
@@ -66,7 +70,7 @@ class TopKAutoencoder(Variant[TopKAutoencoderOptions]):
 
     def terms(self, x: Tensor, randomness: Randomness) -> Terms:
         before = self.encoder(x)  # (rows, latent_dim)
-        codes = strongest(before.relu(), self.active)
+        codes = self.warming(before.relu())
         # A feature that no row of the batch lights would learn nothing from the reconstruction. It is asked to mend
         # what the lit ones leave wrong, which they are not to answer for: their codes are held. Unlike the rectifier,
         # elu has a slope below 0, from where such features must return, and like it gives 0 for 0: idle units stay so.
@@ -77,6 +81,19 @@ class TopKAutoencoder(Variant[TopKAutoencoderOptions]):
             reconstruction=-self.likelihood(codes).objective(x),
             auxiliary=AUXILIARY_WEIGHT * mended * (candidates != 0).any(-1),
         )
+
+    def warming(self, codes: Tensor) -> Tensor:
+        """Codes (rows, latent_dim) cut to `active` units, or while training warms up to more, ever fewer of them.
+
+        Features that are cut off from the start never learn; where all compete, they become unlike first.
+        """
+        if not self.training:
+            return strongest(codes, self.active)
+        widest = min(WIDE * self.active, self.latent_dim)
+        count = widest - ((widest - self.active) * torch.as_tensor(self.warmed_up())).round().long()
+        ordered = codes.topk(widest, dim=-1).values
+        least = ordered.gather(-1, (count - 1).expand(len(codes), 1))
+        return codes * (codes >= least)
 
 
 def strongest(codes: Tensor, count: int) -> Tensor:

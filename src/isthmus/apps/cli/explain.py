@@ -11,6 +11,7 @@ from .screen import number, print_table
 # Units or features on the screen; all of them are in the page.
 MOST_SHOWN = 12
 
+
 def explain(
     model: arguments.Model,
     out: arguments.Folder,

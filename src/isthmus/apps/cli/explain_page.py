@@ -40,14 +40,14 @@ def summary(facts: View) -> list[str]:
     """What is worth knowing first, in sentences."""
     units = facts["units"]
     unused = [unit for unit in units if not unit["used"]]
-    said = [_use(len(unused), len(units), facts["codes_of"] == "rows")]
+    does_not = "are lit by no row" if facts["features"] else "do not vary with the rows"
+    said = [_use(len(unused), len(units), f"{does_not}, or " if facts["codes_of"] == "rows" else "")]
     similar = facts["similarity"]
     if similar and similar["groups"]:
-        groups = [listed(group[:6]) + (f" and {len(group) - 6} more" if len(group) > 6 else "") for group in similar["groups"]]
-        said.append(f"Columns that go together: {'; '.join(groups[:4])}.")
+        groups = [listed(_few(group)) for group in similar["groups"]]
+        said.append(f"Columns that go together: {'; '.join(_few(groups, 4))}.")
     if similar and similar["left_alone"]:
-        alone = similar["left_alone"]
-        said.append(f"No unit moves {listed(alone[:6], 'or')}{f' or {len(alone) - 6} more' if len(alone) > 6 else ''}.")
+        said.append(f"No unit moves {listed(_few(similar['left_alone']), 'or')}.")
     if facts["codes_of"] == "prior":
         said.append(
             "No rows were given, so these are codes that the model drew itself: whether units vary with rows, and which "
@@ -56,11 +56,15 @@ def summary(facts: View) -> list[str]:
     return said
 
 
-def _use(unused: int, units: int, rows: bool) -> str:
+def _few(names: list[str], most: int = 6) -> list[str]:
+    """The first of many, and how many more there are."""
+    return names if len(names) <= most + 1 else [*names[:most], f"{len(names) - most} more"]
+
+
+def _use(unused: int, units: int, why: str) -> str:
     if not unused:
         return f"All {units} units are used." if units > 1 else "The one unit is used."
-    why = "do not vary with the rows, or move next to nothing" if rows else "move next to nothing"
-    return f"{unused} of {units} units are unused: they {why}."
+    return f"{unused} of {units} units are unused: they {why}move next to nothing."
 
 
 def _overview(facts: View) -> View:
@@ -93,6 +97,8 @@ def _overview(facts: View) -> View:
 def _why(unit: View) -> str:
     if unit["used"]:
         return "used"
+    if unit["lit"] == 0:
+        return "never lit"
     if unit["active"] is False:
         return "does not vary"
     return "moves nothing"
@@ -123,7 +129,7 @@ def quantity(value: float | None) -> str:
 def percent(share: float | None) -> str:
     if share is None:
         return number(None)
-    return f"{share:.0%}" if share >= 0.1 or share == 0 else f"{share:.1%}"
+    return f"{share:.0%}" if share >= 0.1 or share < 0.0005 else f"{share:.1%}"
 
 
 def _walks(facts: View) -> list[View]:
