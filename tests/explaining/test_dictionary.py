@@ -88,7 +88,7 @@ class TestDescriptions:
         rome = rows["town"].to_numpy() == "Rome"
         assert first["rows"] == rome.sum() and first["lit"] == pytest.approx(rome.mean())
         columns = {column["name"]: column for column in first["columns"]}
-        assert list(columns)[0] in ("age", "town") and "noise" not in columns
+        assert next(iter(columns)) in ("age", "town") and "noise" not in columns
         age = rows["age"].to_numpy()
         assert columns["age"]["lit"] == pytest.approx(list(np.quantile(age[rome], (0.25, 0.5, 0.75))), rel=1e-4)
         assert columns["age"]["all"] == pytest.approx(list(np.quantile(age, (0.25, 0.5, 0.75))), rel=1e-4)

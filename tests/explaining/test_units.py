@@ -66,7 +66,7 @@ class TestEffects:
         """The two strongest units are the two factors: each names the columns of one group before all others."""
         carried = model.explain(table())["carries"]
         named = [{column["name"] for column in unit["columns"]} for unit in carried[:2]]
-        first = [[column["name"] for column in unit["columns"]][0] for unit in carried[:2]]
+        first = [unit["columns"][0]["name"] for unit in carried[:2]]
         assert {name in FIRST for name in first} == {True, False}
         for leading, names in zip(first, named, strict=True):
             assert names >= (FIRST if leading in FIRST else SECOND)
@@ -171,7 +171,7 @@ class TestTraversals:
 
 class TestUnused:
     def test_units_are_measured_as_the_field_does(self, model: Any) -> None:
-        """The variance of a unit's mean over rows, its divergence from the prior; two factors fill two of four units."""
+        """The variance of a unit's mean over rows, its divergence from the prior; two factors fill two units."""
         units = model.explain(table())["units"]
         codes = model.transform(table())
         for unit in units:

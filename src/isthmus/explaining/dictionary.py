@@ -21,7 +21,7 @@ FEWEST_LIT = 5
 # A column that differs less than this is left out: the largest distance of two distributions of a few hundred rows that
 # are drawn alike is often this large.
 LEAST_DIFFERENCE = 0.1
-MOST_VALUES_TOLD = 2
+MOST_VALUES_TOLD, LEAST_GAIN = 2, 0.02
 
 
 def is_dictionary(codes: np.ndarray) -> bool:
@@ -96,11 +96,9 @@ class _Columns:
         codes = np.nan_to_num(self.cells[:, place]).astype(int)
         lit, all_ = (np.bincount(codes[rows], minlength=codes.max() + 1) / rows.sum() for rows in (own, everyone))
         names = ["False", "True"] if column.kind == "boolean" else values_of(column)
-        more = [
-            value for value in np.argsort(all_ - lit, kind="stable") if value < len(names) and lit[value] > all_[value]
-        ]
+        gains = (lit - all_)[: len(names)]
+        more = [v for v in np.argsort(-gains, kind="stable")[:MOST_VALUES_TOLD] if gains[v] >= LEAST_GAIN]
         values = [
-            {"of": names[v], "lit": short(lit[v]), "all": short(all_[v]), "lift": short(lit[v] / all_[v])}
-            for v in more[:MOST_VALUES_TOLD]
+            {"of": names[v], "lit": short(lit[v]), "all": short(all_[v]), "lift": short(lit[v] / all_[v])} for v in more
         ]
         return {"difference": short(0.5 * np.abs(lit - all_).sum()), "values": values}

@@ -92,6 +92,6 @@ def _features(facts: dict[str, Any]) -> list[list[str]]:
         head = [f"feature {feature['feature']}", percent(feature["lit"])]
         for place, column in enumerate(feature["columns"][:2] or [None]):
             shown = compared(column) if column else {"name": "", "lit": [], "all": []}
-            first = [shown["name"], *(("; ".join(shown[rows_]) for rows_ in ("lit", "all")))]
-            rows.append([*(head if place == 0 else ["", ""]), *first])
+            beside = ["; ".join(shown["lit"]), "; ".join(shown["all"])]
+            rows.append([*(head if place == 0 else ["", ""]), shown["name"], *beside])
     return rows

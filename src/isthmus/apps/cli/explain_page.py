@@ -13,7 +13,7 @@ from .sizes import reason
 View = dict[str, Any]
 
 # A picture and a table of more columns, and a table of more units, are longer than anyone reads.
-MOST_COLUMNS, MOST_UNITS = 40, 40
+MOST_COLUMNS, MOST_UNITS = 40, 32
 
 
 def render(facts: View) -> str:
@@ -50,8 +50,8 @@ def summary(facts: View) -> list[str]:
         said.append(f"No unit moves {listed(_few(similar['left_alone']), 'or')}.")
     if facts["codes_of"] == "prior":
         said.append(
-            "No rows were given, so these are codes that the model drew itself: whether units vary with rows, and which "
-            "rows light a feature, is not known; give DATA to see it."
+            "No rows were given, so these are codes that the model drew itself: whether units vary with rows, and "
+            "which rows light a feature, is not known; give DATA to see it."
         )
     return said
 
@@ -71,6 +71,7 @@ def _overview(facts: View) -> View:
     """A line per unit, the strongest first: whether it is used, and what it moves most."""
     told = {entry["unit"]: entry["columns"] for entry in facts["carries"]}
     order = sorted(facts["units"], key=lambda unit: -unit["strength"])
+    shown = [unit for unit in order if unit["used"] or not facts["features"]][:MOST_UNITS]
     tabular = facts["traversals"]["kind"] == "table"
     return {
         "units": [
@@ -84,9 +85,9 @@ def _overview(facts: View) -> View:
                 "lit": percent(unit["lit"]),
                 "moves": [_moved(column) for column in told.get(unit["unit"], [])[:3]] if tabular else [],
             }
-            for unit in order[:MOST_UNITS]
+            for unit in shown
         ],
-        "more": max(0, len(order) - MOST_UNITS),
+        "more": len(order) - len(shown),
         "tabular": tabular,
         "with_kl": any(unit["kl"] is not None for unit in order),
         "with_rows": facts["codes_of"] == "rows",
@@ -211,7 +212,7 @@ def _similarity(found: View | None) -> View | None:
         ],
         "most": max((len(entry["partners"]) for entry in found["partners"]), default=0),
         "groups": [listed(group) for group in found["groups"]],
-        "left_alone": listed(found["left_alone"]),
+        "left_alone": listed(_few(found["left_alone"]), "or"),
         "more": found["more"] + len(found["columns"]) - len(shown),
     }
 
@@ -225,6 +226,7 @@ def _features(facts: View) -> View | None:
         "all": [
             {
                 "label": f"feature {feature['feature']}",
+                "heat": facts["heat_maps"][str(feature["feature"])] if "heat_maps" in facts else None,
                 "lit": percent(feature["lit"]),
                 "rows": counted(feature["rows"], "row"),
                 "columns": [compared(column) for column in feature["columns"]],
