@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, SupportsFloat
 
 import numpy as np
 import pyarrow as pa
@@ -68,7 +68,8 @@ def in_own_units(domain: Domain, x: Tensor) -> tuple[np.ndarray, list[str | None
     """`Readout.numbers` of rows; NaN in columns that are no quantities, and where a cell is missing."""
     assert isinstance(domain, Table)
     cells, _ = to_arrow(domain.rows(x))
-    numbers, units = np.full(x.shape, np.nan), [None] * len(domain.columns)
+    numbers = np.full(x.shape, np.nan)
+    units: list[str | None] = [None] * len(domain.columns)
     for place, column in enumerate(domain.columns):
         if isinstance(column, Quantity):
             numbers[:, place], units[place] = in_numbers(cells.column(place))
@@ -108,9 +109,9 @@ def _chances(estimator: Estimator, table: Table, codes: Tensor) -> np.ndarray:
     return np.where(known, found, 0.0)
 
 
-def short(value: float) -> float:
+def short(value: SupportsFloat) -> float:
     """Six significant digits: more say nothing and make a report heavy."""
-    return float(f"{value:.6g}")
+    return float(f"{float(value):.6g}")
 
 
 def all_short(values: Iterable[float]) -> list[float | None]:

@@ -156,11 +156,12 @@ def _at_both_ends(turn: Turned, unit: int, effect: np.ndarray, most_columns: int
         entry: dict[str, Any] = {"name": column.name, "effect": short(effect[place])}
         if table.categorical[place]:
             assert before.chances is not None and after.chances is not None
-            ends = [readout.chances[:, place].mean(0) for readout in (before, after)]
+            ends = before.chances[:, place].mean(0), after.chances[:, place].mean(0)
             entry["values"] = _gains(values_of(column), *ends)
         else:
-            ends = [short(np.nanmean(numbers[:, place])) for numbers in (low, high)]
-            entry |= {"from": ends[0], "to": ends[1], "change": short(ends[1] - ends[0]), **told(column, units[place])}
+            start, end = (float(np.nanmean(numbers[:, place])) for numbers in (low, high))
+            entry |= {"from": short(start), "to": short(end), "change": short(end - start)}
+            entry |= told(column, units[place])
         columns.append(entry)
     return columns
 

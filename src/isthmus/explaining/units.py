@@ -38,9 +38,8 @@ def used_units(estimator: Estimator, codes: np.ndarray, effect: np.ndarray, x: T
         return entries
     divergence = _divergence(estimator, x[:MOST_ROWS])
     variances = np.array(active_units(codes)["variances"], float)
-    active = variances > LEAST_VARIANCE * (np.nanmax(variances) if divergence is None else 1.0)
-    if is_dictionary(codes):
-        active = codes.any(0)
+    unit_of_variance = np.nanmax(variances) if divergence is None else 1.0
+    active = (codes != 0).any(0) if is_dictionary(codes) else np.greater(variances, LEAST_VARIANCE * unit_of_variance)
     for unit, entry in enumerate(entries):
         entry["active"] = bool(active[unit])
         entry["used"] = entry["active"] and entry["moves"]
