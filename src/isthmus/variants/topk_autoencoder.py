@@ -89,9 +89,10 @@ class TopKAutoencoder(Variant[TopKAutoencoderOptions]):
         """
         if not self.training:
             return strongest(codes, self.active)
-        widest = min(WIDE * self.active, self.latent_dim)
-        count = widest - ((widest - self.active) * torch.as_tensor(self.warmed_up())).round().long()
-        ordered = codes.topk(widest, dim=-1).values
+        # Not from how many features there are: a model with idle ones goes the same way.
+        factor = WIDE - (WIDE - 1) * torch.as_tensor(self.warmed_up())
+        count = (factor * self.options.active).round().long().clamp(max=self.latent_dim)
+        ordered = codes.topk(min(WIDE * self.options.active, self.latent_dim), dim=-1).values
         least = ordered.gather(-1, (count - 1).expand(len(codes), 1))
         return codes * (codes >= least)
 
