@@ -353,6 +353,75 @@ class LadderVAE(_Estimator):
         verbose: int = 0,
     ) -> None: ...
 
+class TopKAutoencoder(_Estimator):
+    """A plain autoencoder whose codes keep their k largest positive numbers, the rest 0.
+
+        There may be more features than columns. With hidden=() both maps are linear: each feature adds a fixed
+    direction.
+
+
+    Makhzani & Frey (2013), https://arxiv.org/abs/1312.5663; with an auxiliary loss against features that nothing
+    lights: Gao et al. (2024), https://arxiv.org/abs/2406.04093
+
+    Options:
+        latent_dim: latent units; 'auto' picks a number from the data (default 8)
+        active: features that a row lights, at most; latent_dim is how many there are (default 4)
+        hidden: widths of the hidden layers, such as (400,); the decoder mirrors the encoder (default 'auto')
+        network: kind of network; convolutional is for images, attention between columns for tables (default
+    'auto')
+        activation: function between layers (default 'relu')
+        data: what rows are: 'table', 'image', or told by their type (default 'auto')
+        likelihood: noise of numbers or pixels, such as 'gaussian' or 'bernoulli' (default 'auto')
+        missing: whether missing cells of a table have a probability; 'auto': with likelihood='autoregressive'
+    only (default 'auto')
+        prior: what new codes are drawn from: the model's prior, or a flow fitted to the rows' codes (default
+    'own')
+        epochs: passes over the rows; 'auto' aims at 4,000 steps (default 'auto')
+        batch_size: rows per step (default 128)
+        learning_rate: Adam's step size (default 0.002)
+        schedule: how the learning rate changes over training (default 'cosine')
+        validation_fraction: share of rows held out to stop in time; 0 for none (default 0.1)
+        patience: epochs without a better validation loss before stopping; None for no stopping (default 20)
+        contamination: share of the fitted rows that predict() calls outliers (default 0.05)
+        device: 'cpu', 'cuda', or the fastest there is (default 'auto')
+        precision: arithmetic of the networks while training (default 'float32')
+        compiled: whether training steps are compiled; 'auto': where that saves time (default 'auto')
+        random_state: seed, for the same result every time (default None)
+        verbose: 1 shows progress (default 0)
+
+    Learnt attributes: `history_` (one dict per epoch), `latent_dim_`, `domain_` (the data's schema), `model_`
+    (the
+        variant, a torch module), `offset_` (the score below which a row is an outlier), `training_` (facts of the
+    run),
+        `size_search_` (with latent_dim="auto": what each size achieved), `n_features_in_`, `feature_names_in_`.
+    """
+
+    def __init__(
+        self,
+        latent_dim: int | Literal["auto"] = 8,
+        *,
+        active: int = 4,
+        hidden: Literal["auto"] | tuple[int, ...] = "auto",
+        network: Literal["auto", "dense", "convolutional", "attention"] = "auto",
+        activation: Literal["relu", "silu", "gelu", "tanh"] = "relu",
+        data: str = "auto",
+        likelihood: str = "auto",
+        missing: Literal["auto", "ignored", "modelled"] = "auto",
+        prior: Literal["own", "flow_matching", "flow"] = "own",
+        epochs: int | Literal["auto"] = "auto",
+        batch_size: int = 128,
+        learning_rate: float = 0.002,
+        schedule: Literal["cosine", "constant"] = "cosine",
+        validation_fraction: float = 0.1,
+        patience: int | None = 20,
+        contamination: float = 0.05,
+        device: str = "auto",
+        precision: Literal["float32", "bfloat16"] = "float32",
+        compiled: Literal["auto"] | bool = "auto",
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None: ...
+
 class VAE(_Estimator):
     """q(z|x) = N(μ, σ²), p(z) = N(0, 1); maximises E[log p(x|z)] − β KL(q(z|x) ‖ p(z)).
 

@@ -200,6 +200,18 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin,
         check_explicable(self.domain_, most_columns)
         return explained_scores(self, x, self.score_tensors(x), most_columns)
 
+    def explain(self, X: Rows | None = None) -> dict[str, Any]:
+        """What each latent unit stands for, as facts: docs/facts.md, `explanation`.
+
+        Which columns each unit moves and by how much in their own units, walks along units, which units are unused,
+        which columns the model treats alike and, where codes are sparse, the rows and columns that light each feature.
+        Without rows the model's own draws are turned, and what needs rows is None.
+        """
+        from ..explaining import explain
+
+        check_is_fitted(self)
+        return explain(self, None if X is None else self._tensors(X))
+
     def compress(self, X: Rows) -> bytes:
         """Rows as the bytes of an archive, from which `decompress` gives them back bit for bit.
 
