@@ -4,7 +4,8 @@
 unlike the others and says why; `isthmus.compare` trains and measures several models and says which to use;
 `isthmus.evaluate` says how good synthetic rows are, whoever made them;
 `isthmus.load` reads a saved one; `isthmus.stream` leaves rows in their files; `isthmus.compress` and
-`isthmus.decompress` turn rows into few bytes and back.
+`isthmus.decompress` turn rows into few bytes and back; `isthmus.windows` and `isthmus.join_windows` cut long recordings
+and put together what was found.
 Names are imported when they are first used.
 """
 
@@ -24,6 +25,8 @@ _HOMES = {
     "compress": "compression.archive",
     "decompress": "compression.archive",
     "tune": "estimator.tuning",
+    "windows": "domains.series.windows",
+    "join_windows": "domains.series.windows",
     "errors": "core.errors",
 }
 

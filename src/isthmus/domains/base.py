@@ -58,7 +58,17 @@ class Domain(ABC):
     @classmethod
     @abstractmethod
     def accepts(cls, rows: Rows) -> bool:
+        """Whether rows of this type can be this domain's."""
+
+    @classmethod
+    def claims(cls, rows: Rows) -> bool:
         """Whether rows of this type belong here when `data="auto"`."""
+        return cls.accepts(rows)
+
+    @classmethod
+    def indexed(cls, rows: Rows) -> Rows:
+        """The same rows in a container of which some can be picked by their numbers, which a list is not."""
+        return rows
 
     @classmethod
     @abstractmethod
@@ -123,6 +133,11 @@ class Domain(ABC):
     def draw(self, x: Tensor, randomness: Randomness) -> Tensor:
         """A batch as one pass of training sees it: the rows themselves, unless the likelihood asks for draws."""
         return x
+
+    @property
+    def places(self) -> np.ndarray | None:
+        """For rows that go step by step: at which step each cell of a tensor is, −1 for what is at none."""
+        return None
 
     # What networks see, and what the decoder says.
 

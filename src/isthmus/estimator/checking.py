@@ -1,5 +1,6 @@
 """What rows and codes must be before a model sees them; whatever is wrong is said in terms of the user's own data."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,9 @@ def checked_rows(estimator: Any, X: Rows, reset: bool) -> Rows:
             f"{X.name}: only fit() takes a stream whole; take its rows a few at a time, as in "
             "[model.transform(rows) for rows in stream]"
         )
+    kind = _named_domain(estimator, X, reset)
+    if kind is not None:
+        return _checked_by_domain(estimator, kind.indexed(X), reset)
     if isinstance(X, np.ndarray) and X.ndim in (3, 4):
         return _checked_images(estimator, X, reset)
     if not isinstance(X, np.ndarray) and domains.find("table").accepts(X):
@@ -77,6 +81,27 @@ def checked_codes(codes: Any, latent_dim: int) -> Tensor:
         row, unit = np.argwhere(~np.isfinite(array))[0]
         raise DataError(f"codes, row {row}, unit {unit}: the value is NaN or infinity")
     return torch.tensor(array)
+
+
+def _named_domain(estimator: Any, X: Rows, reset: bool) -> type[Domain] | None:
+    """The domain that checks rows itself, if they are its own: series."""
+    series = domains.find("series")
+    if not reset and hasattr(estimator, "domain_"):
+        ours = estimator.domain_.name == "series"
+    else:
+        ours = estimator.data == "series" or (estimator.data == "auto" and series.claims(X))
+    return series if ours and series.accepts(X) else None
+
+
+def _checked_by_domain(estimator: Any, X: Rows, reset: bool) -> Rows:
+    _check_count(len(X))
+    if reset:
+        first = X[0] if isinstance(X, np.ndarray) else np.empty(X.num_columns)
+        longest = max(len(each) for each in X) if isinstance(X, np.ndarray) else len(first)
+        estimator.n_features_in_ = max(1, int(longest * math.prod(np.shape(first)[1:])))
+        if hasattr(estimator, "feature_names_in_"):
+            del estimator.feature_names_in_
+    return X
 
 
 def _checked_images(estimator: Any, X: np.ndarray, reset: bool) -> np.ndarray:
@@ -162,6 +187,8 @@ def _reads_as_number(text: str | bytes) -> bool:
 
 
 def _described(rows: Rows) -> str:
+    if not hasattr(rows, "shape"):
+        return f"a {type(rows).__name__} of {len(rows)}"
     shape = "×".join(str(size) for size in rows.shape)
     return f"an array of shape {shape}" if isinstance(rows, np.ndarray) else f"a {type(rows).__name__} of {shape}"
 

@@ -40,10 +40,10 @@ class SharedOptions(Options):
     latent_dim: Count | Literal["auto"] = option(8, "latent units; 'auto' picks a number from the data")
     hidden: Widths = option("auto", "widths of the hidden layers, such as (400,); the decoder mirrors the encoder")
     network: Literal["auto", "dense", "convolutional", "attention"] = option(
-        "auto", "kind of network; convolutional is for images, attention between columns for tables"
+        "auto", "kind of network; convolutional is for images and series, attention between columns for tables"
     )
     activation: Literal["relu", "silu", "gelu", "tanh"] = option("relu", "function between layers")
-    data: str = option("auto", "what rows are: 'table', 'image', or told by their type")
+    data: str = option("auto", "what rows are: 'table', 'image', 'series', or told by their type")
     likelihood: str = option("auto", "noise of numbers or pixels, such as 'gaussian' or 'bernoulli'")
     missing: Literal["auto", "ignored", "modelled"] = option(
         "auto", "whether missing cells of a table have a probability; 'auto': with likelihood='autoregressive' only"
