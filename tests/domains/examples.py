@@ -17,6 +17,7 @@ class Example:
 
     rows: Callable[[], Any]
     likelihood: str = "auto"
+    data: str = "auto"  # what to ask for, where the rows' type alone means another domain
 
 
 def mixed_frame(rows: int = 60, missing: bool = True) -> pd.DataFrame:
@@ -53,6 +54,23 @@ def _shares(low: float = 0.0, high: float = 1.0) -> np.ndarray:
     return np.random.default_rng(2).uniform(low, high, (20, 6, 5)).astype(np.float32)
 
 
+def _waves(rows: int = 20, steps: int = 12, channels: int = 2) -> np.ndarray:
+    rng = np.random.default_rng(4)
+    phases = rng.uniform(0, 6, (rows, 1, channels))
+    return 3 + np.arange(1, channels + 1) * np.sin(phases + 0.4 * np.arange(steps)[:, None])
+
+
+def _gappy(series: np.ndarray) -> np.ndarray:
+    series = series.copy()
+    series[::3, 4, 0] = np.nan
+    series[1, -2:] = np.nan  # missing at its end, which is no shorter length
+    return series
+
+
+def _cut(series: np.ndarray) -> list[np.ndarray]:
+    return [each[: len(each) - place % 4] for place, each in enumerate(series)]
+
+
 EXAMPLES: dict[str, dict[str, Example]] = {
     "table": {
         **{family: Example(mixed_frame, family) for family in ("gaussian", "student_t", "mixture")},
@@ -74,5 +92,15 @@ EXAMPLES: dict[str, dict[str, Example]] = {
         "black and white": Example(lambda: _greys("uint8", 2).astype(bool)),
         "colour": Example(lambda: _greys("uint8", 256, (12, 5, 4, 3))),
         "opacity": Example(lambda: _greys("uint8", 256, (12, 5, 4, 4))),
+    },
+    "series": {
+        "channels": Example(_waves, data="series"),
+        "one channel": Example(lambda: _waves()[..., 0].astype(np.float32), data="series"),
+        "heavy tails": Example(_waves, "student_t", data="series"),
+        "gaps": Example(lambda: _gappy(_waves()), data="series"),
+        "lengths": Example(lambda: _cut(_waves())),
+        "lengths and gaps": Example(lambda: _cut(_gappy(_waves()))),
+        "lengths, heavy tails": Example(lambda: _cut(_waves(channels=1)[..., 0]), "student_t"),
+        "whole numbers": Example(lambda: (10 * _waves()).astype(np.int16), data="series"),
     },
 }

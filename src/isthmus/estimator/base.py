@@ -35,6 +35,7 @@ from .inference import BATCH, as_input, batch_rows, chosen_device, in_batches, s
 from .options import SharedOptions
 from .sampling import MOST_PRIOR_ROWS, MOST_SEARCH_ROWS, sampled
 from .size_search import search
+from .steps import step_scores, unusual_threshold
 from .unusual_cells import check_explicable
 
 # The threshold between inliers and outliers is a quantile of at most this many fitted rows' scores.
@@ -45,7 +46,8 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin,
     """An autoencoder of one variant. Public classes are made from this one by `estimator.public`.
 
     Learnt attributes: `history_` (one dict per epoch), `latent_dim_`, `domain_` (the data's schema), `model_` (the
-    variant, a torch module), `offset_` (the score below which a row is an outlier), `training_` (facts of the run),
+    variant, a torch module), `offset_` (the score below which a row is an outlier), `step_offset_` (of series: the
+    score below which a step is unusual), `training_` (facts of the run),
     `size_search_` (with latent_dim="auto": what each size achieved), `n_features_in_`, `feature_names_in_`.
     """
 
@@ -57,6 +59,7 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin,
     feature_names_in_: np.ndarray
     latent_dim_: int
     offset_: float
+    step_offset_: float
     history_: list[dict[str, Any]]
     training_: dict[str, Any]
     size_search_: list[dict[str, Any]]
@@ -191,13 +194,14 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin,
 
         One row for each row of X and column that the rest of the row makes surprising, the worst first: `row` (its
         number in X), `score` (that of `score_samples`), `column`, `value` and `expected` (text, in the column's own
-        units), and `excess`: how much more surprising the cell is than its column usually is, in nats.
+        units), and `excess`: how much more surprising the cell is than its column usually is, in nats. Of series the
+        stretches of steps below `step_offset_` are told, with value and expectation at the worst step.
         Raises DataError for images, whose columns are pixels, and OptionError for a count below 1.
         """
         from ..explaining import explained_scores
 
         x = self._tensors(X)
-        check_explicable(self.domain_, most_columns)
+        check_explicable(self.domain_, most_columns, steps=True)
         return explained_scores(self, x, self.score_tensors(x), most_columns)
 
     def explain(self, X: Rows | None = None) -> dict[str, Any]:
@@ -211,6 +215,16 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin,
 
         check_is_fitted(self)
         return explain(self, None if X is None else self._tensors(X))
+
+    def score_steps(self, X: Rows) -> np.ndarray:
+        """For series: log p of the values at each step given the row's code, higher is more usual, (rows, steps).
+
+        In nats, values in standard deviations of their channels; a step with no value, or beyond the end, is NaN. Steps
+        below `step_offset_` are as unusual as one in a thousand of those that were fitted.
+        Raises DataError for rows that are no series.
+        """
+        x = self._tensors(X)
+        return step_scores(self.model_, self.domain_, x, self._device)
 
     def compress(self, X: Rows) -> bytes:
         """Rows as the bytes of an archive, from which `decompress` gives them back bit for bit.
@@ -347,6 +361,8 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin,
         if len(x) > MOST_CALIBRATION_ROWS:
             x = x[Randomness(self._seed, "calibration").permutation(len(x))[:MOST_CALIBRATION_ROWS]]
         self.offset_ = float(np.quantile(self.score_tensors(x), shared.contamination))
+        if self.domain_.places is not None:
+            self.step_offset_ = unusual_threshold(step_scores(self.model_, self.domain_, x, self._device))
 
     # Inside.
 

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from ..estimator.base import Estimator
+from ..estimator.steps import step_scores, unusual_stretches
 from ..estimator.unusual_cells import the_cells_left_out, unusual_cells, without_each_cell
 
 # Generated rows that say what is usual for a column, and draws of the codes for each score.
@@ -30,8 +31,10 @@ def excess_surprise(estimator: Estimator, x: Tensor) -> np.ndarray:
 def explained_scores(estimator: Estimator, x: Tensor, scores: np.ndarray, most_columns: int = 3) -> pa.Table:
     """The columns that make each row of a table unusual, in the form of `unusual_cells`; the excess is in nats.
 
-    What was expected instead of a cell is decoded from the row without it.
+    What was expected instead of a cell is decoded from the row without it. Of series, stretches of steps are told.
     """
+    if estimator.domain_.places is not None:
+        return _stretches(estimator, x, scores, most_columns)
     columns = x.shape[1]
     domain, size = estimator.domain_, max(1, EXPLAINED_ROWS // columns)
     guesses = np.empty(x.shape)
@@ -41,6 +44,13 @@ def explained_scores(estimator: Estimator, x: Tensor, scores: np.ndarray, most_c
         guesses[start : start + size] = the_cells_left_out(decoded, columns)
     excess = excess_surprise(estimator, x)
     return unusual_cells(domain, x, scores, excess, domain.from_matrix(guesses), most_columns)
+
+
+def _stretches(estimator: Estimator, x: Tensor, scores: np.ndarray, most: int) -> pa.Table:
+    domain = estimator.domain_
+    expected = estimator.decode_tensors(estimator.encode_tensors(x))
+    of_steps = step_scores(estimator.model_, domain, x, estimator._device)
+    return unusual_stretches(domain, x, expected, scores, of_steps, estimator.step_offset_, most)
 
 
 def _surprise(estimator: Estimator, x: Tensor) -> np.ndarray:

@@ -1,0 +1,83 @@
+"""Where along its steps a row is unusual."""
+
+import numpy as np
+import pyarrow as pa
+import torch
+from torch import Tensor
+
+from ..core.errors import DataError
+from ..domains.base import Domain
+from ..variants.base import Variant
+from .inference import as_input, batch_rows, in_batches
+
+# The share of the fitted rows' steps that count as unusual.
+UNUSUAL_SHARE = 0.001
+# Unusual steps with fewer usual ones between them are one stretch.
+BRIDGED_STEPS = 3
+
+
+def step_scores(model: Variant, domain: Domain, x: Tensor, device: torch.device) -> np.ndarray:
+    """log p of the values at each step given the row's code, (rows, steps), in nats; NaN where no value is observed.
+
+    The code is the posterior mean. Values with a density count in the domain's scaled units.
+    """
+    places = _places(domain)
+    steps = int(places.max()) + 1
+    at = torch.from_numpy(places[places >= 0]).to(device)
+    counted = torch.from_numpy(places >= 0).to(device)
+
+    def of_batch(rows: Tensor) -> Tensor:
+        rows = as_input(rows)
+        log_prob = model.likelihood(model.posterior(rows).mean).log_prob_per_feature(rows)[:, counted]
+        observed = (~rows[:, counted].isnan()).to(log_prob.dtype)
+        sums = log_prob.new_zeros(2, len(rows), steps).index_add_(2, at, torch.stack([log_prob, observed]))
+        return sums[0].masked_fill(sums[1] == 0, torch.nan)
+
+    return in_batches(of_batch, x, batch_rows(x.shape[1]), device).double().numpy()
+
+
+def unusual_threshold(scores: np.ndarray) -> float:
+    """The score of a step below which it is unusual, from the scores of fitted rows."""
+    return float(np.nanquantile(scores, UNUSUAL_SHARE))
+
+
+def unusual_stretches(
+    domain: Domain, x: Tensor, expected: Tensor, row_scores: np.ndarray, scores: np.ndarray, threshold: float, most: int
+) -> pa.Table:
+    """One row for each stretch of unusual steps, of each row's `most` worst, worst first; columns as `unusual_cells`.
+
+    `value` and `expected` are those of the stretch's worst step; its `excess` is how far its steps' scores lie below
+    the threshold, in nats, summed.
+    """
+    places, values, instead = _places(domain), domain.values(x), domain.values(expected)
+    found: list[tuple[int, float, str, str, str, float]] = []
+    for row, own in enumerate(scores):
+        below = np.nan_to_num(threshold - own).clip(min=0.0)
+        stretches = [(float(below[stretch].sum()), stretch) for stretch in _stretches(below > 0)]
+        for excess, stretch in sorted(stretches, key=lambda each: -each[0])[:most]:
+            worst = stretch.start + int(below[stretch].argmax())
+            cells = places == worst
+            last = stretch.stop - 1
+            name = f"step {worst}" if stretch.start == last else f"steps {stretch.start}–{last}"
+            texts = (_text(values[row, cells]), _text(instead[row, cells]))
+            found.append((row, float(row_scores[row]), name, *texts, excess))
+    kinds = [pa.int64(), pa.float64(), pa.string(), pa.string(), pa.string(), pa.float64()]
+    names = ["row", "score", "column", "value", "expected", "excess"]
+    columns = list(zip(*found, strict=True)) or [()] * len(names)
+    return pa.table([pa.array(cells, kind) for cells, kind in zip(columns, kinds, strict=True)], names=names)
+
+
+def _places(domain: Domain) -> np.ndarray:
+    if domain.places is None:
+        raise DataError(f"steps are those of series; the model was fitted to {domain.name} data")
+    return domain.places
+
+
+def _stretches(unusual: np.ndarray) -> list[slice]:
+    steps = np.flatnonzero(unusual)
+    parts = np.split(steps, np.flatnonzero(np.diff(steps) > BRIDGED_STEPS) + 1)
+    return [slice(int(part[0]), int(part[-1]) + 1) for part in parts if len(part)]
+
+
+def _text(values: np.ndarray) -> str:
+    return ", ".join("missing" if np.isnan(value) else f"{value:.6g}" for value in values)
