@@ -77,7 +77,10 @@ def general_tools(domain: Domain, test: Tensor) -> dict[str, Any]:
     """`compression_baselines` in facts.json: bytes per row of the same rows as plain files, through general tools."""
     x = archived_rows(test)
     rows = domain.rows(x)
-    if domain.picture_kind == "image":
+    others: dict[str, Callable[[], int]]
+    if domain.places is not None:
+        form, plain, others = "raw numbers", _numbers(rows), {}
+    elif domain.picture_kind == "image":
         form, plain, others = "raw pixels", np.ascontiguousarray(rows).tobytes(), _image_sizes(rows)
     else:
         table = table_of(rows, "rows").replace_schema_metadata(None)
@@ -90,6 +93,13 @@ def general_tools(domain: Domain, test: Tensor) -> dict[str, Any]:
         "plain_bytes_per_row": len(plain) / len(x),
         "tools": [_told(name, inputs[name], size, len(x)) for name, size in (sizes | others).items()],
     }
+
+
+def _numbers(series: Any) -> bytes:
+    """Series as their numbers, one after another; those of a table by its columns."""
+    if isinstance(series, pa.Table):
+        return b"".join(column.to_numpy().tobytes() for column in series.columns)
+    return b"".join(np.ascontiguousarray(each).tobytes() for each in series)
 
 
 TOOLS: dict[str, Callable[[bytes], bytes]] = {

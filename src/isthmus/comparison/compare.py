@@ -70,7 +70,7 @@ def compare(
 ) -> Comparison:
     """Train every model at every size with every seed, measure all on held-out rows, and give a verdict per job.
 
-    `rows` is a DataFrame, a 2-D array or images; `target` a column's name or an array of values, never shown to the
+    `rows` is a DataFrame, a 2-D array, images or series; `target` a column's name or an array of values, never shown to the
     models: codes are probed with it, and if it marks outliers, detection is judged by it. `test` rows replace the
     random 20%. `options` go to every model that declares them. `jobs` is how many models train at once (default: one
     per core on a CPU).
@@ -161,7 +161,7 @@ def _prepare(
     rows."""
     features, values, target_name = split_target(rows, target)
     # Any estimator will do: what rows must be is the same for all.
-    checker = public_class("autoencoder")()
+    checker = public_class("autoencoder")(data=options.get("data", "auto"))
     features = checked_rows(checker, features, reset=True)
     # The whole is looked at once, so that a column with nothing to learn is refused by name; what is learned of the
     # data's scales comes from the training rows alone.

@@ -39,12 +39,13 @@ class Data:
 
     @property
     def pooled(self) -> bool:
-        """Whether columns share one scale, as pixels do."""
+        """Whether columns share one scale, as pixels and steps of series do."""
         return self.domain.picture_kind == "image"
 
     @property
     def event_shape(self) -> tuple[int, ...] | None:
-        return tuple(self.test.shape[1:]) if self.pooled else None
+        """The shape of images, whose pixels have neighbours."""
+        return tuple(self.test.shape[1:]) if len(self.test.shape) > 2 else None
 
 
 def measure(data: Data, contender: Contender, seed: int) -> dict[str, Any]:

@@ -19,6 +19,7 @@ SCHEMA = 1
 EFFECT_UNITS = {
     "table": "standard deviations of the column; for categories the probability that moves",
     "image": "share of black to white",
+    "series": "standard deviations of the channel",
 }
 
 
@@ -47,7 +48,7 @@ def explain(estimator: Estimator, x: Tensor | None = None) -> dict[str, Any]:
         "codes_of": "prior" if x is None else "rows",
         "units": used_units(estimator, codes, effect, x),
         "carries": in_own_units(turn) if table else strongest(effect, domain.column_names),
-        "effect_unit": EFFECT_UNITS[domain.picture_kind],
+        "effect_unit": EFFECT_UNITS[domain.name],
         "traversals": traversals(estimator, codes, turn=turn),
         "similarity": similarity(turn) if table else None,
         "features": described(domain, codes, x) if x is not None and is_dictionary(codes) else None,

@@ -173,9 +173,15 @@ def _gains(values: list[str], before: np.ndarray, after: np.ndarray) -> list[dic
 
 
 def heat_maps(estimator: Estimator, effect: np.ndarray) -> list[str]:
-    """For images: where each unit's effect (units, pixels) is, white where it is strongest of all, as PNG in base64."""
+    """For images: where each unit's effect (units, pixels) is, white where it is strongest of all, as PNG in base64.
+
+    Of series, the effect itself along the steps.
+    """
     domain = estimator.domain_
     scale = effect.max() or 1.0
+    if domain.places is not None:
+        # What is at no step is the length: the whole one.
+        return domain.pictures(domain.from_matrix(np.where(domain.places < 0, 1.0, effect / scale)))
     intensities = torch.from_numpy(effect / scale).to(torch.float32)
     return domain.pictures(domain.from_features(intensities))
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from ..core.errors import DataError
-from . import arrays, tables
+from . import arrays, series, tables
 from .bundled import bundled_names, read_bundled
 from .failures import shown
 from .folders import ARRAYS, IMAGES, files_below, files_of_one_kind
@@ -36,6 +36,8 @@ def read(data: str | Path, *, part: str | None = None, text: Sequence[str] = ())
 
     - a table: .csv, .tsv, .parquet, .arrow or .feather, .jsonl;
     - arrays: .npy; .npz, with the array's name after a colon (`mnist.npz:x_test`) or as `part`;
+    - series, from a long table of one row a step: the columns that tell series apart and put steps in order after a
+      colon (`sensors.csv:id,time`) or as `part`;
     - a folder of images of one size, of Parquet or Arrow files of equal columns, or of .npy arrays of equal shape;
     - the name of a bundled data set, as a string (write `./digits` for a file or folder of that name).
 
@@ -105,7 +107,9 @@ def _bundled() -> str:
 
 def _refuse_part(place: str | Path, part: str | None) -> None:
     if part is not None:
-        raise DataError(f"{shown(place)}: has no array {part!r}; only .npz files hold arrays by name")
+        raise DataError(
+            f"{shown(place)}: has no array {part!r}; only .npz files hold arrays by name, and tables series"
+        )
 
 
 def _read_file(path: Path, part: str | None, text: Sequence[str]) -> Source:
@@ -114,10 +118,13 @@ def _read_file(path: Path, part: str | None, text: Sequence[str]) -> Source:
     if ending == ".npz":
         rows, labels, key = arrays.read_npz(path, part)
         return Source(path.stem if part is None else f"{path.stem}-{key}", rows, labels)
-    _refuse_part(path, part)
     if ending == ".npy":
+        _refuse_part(path, part)
         return Source(path.stem, arrays.read_npy(path))
     table, notes = _SPELT[ending](path, text) if ending in _SPELT else _TYPED[ending](path)
+    if part is not None:
+        rows, ids, more = series.read_long(table, part, path)
+        return Source(path.stem, rows, row_ids=ids, notes=(*notes, *more))
     return Source(path.stem, table, notes=notes)
 
 

@@ -18,6 +18,7 @@ from PIL import Image
 from ..core.errors import DataError
 from .atomic import replacing
 from .failures import reason, shown
+from .series import long_table
 
 _CHANNELS = (1, 3, 4)  # grey, colour, colour with transparency
 
@@ -83,19 +84,30 @@ def write_rows(rows: Any, path: str | Path, *, columns: Sequence[str] | None = N
 
     Tables and frames (pandas, polars and others) become a table. A matrix (rows, columns) becomes a table whose
     columns are called `columns`, or x0, x1 …. Arrays of any number of dimensions become .npy or .npz (array "x").
+    Series of lengths of their own, a list of arrays, become a long table: a row a step, columns series, step and value.
     Images, uint8 of shape (n, height, width) or (n, height, width, channels), become a folder of PNG files if the path
     has no ending. Raises DataError for what does not fit the ending.
     """
-    if not isinstance(rows, np.ndarray):
+    if _are_series(rows):
+        write_table(long_table(rows), path)
+    elif not isinstance(rows, np.ndarray):
         write_table(table_of(rows, path), path)
     elif Path(path).suffix.lower() in (".npy", ".npz"):
         _write_array(rows, path)
     elif rows.ndim == 2:
         write_table(table_of(rows, path, columns), path)
     elif Path(path).suffix:
-        raise DataError(f"{shown(path)}: images are written as .npy, .npz, or a folder (a path without an ending)")
+        raise DataError(
+            f"{shown(path)}: images and series are written as .npy or .npz, images also as a folder (a path without an "
+            "ending)"
+        )
     else:
         _write_images(rows, path)
+
+
+def _are_series(rows: Any) -> bool:
+    many = isinstance(rows, list) or (isinstance(rows, np.ndarray) and rows.dtype == object and rows.ndim == 1)
+    return many and len(rows) > 0 and all(isinstance(each, np.ndarray) for each in rows)
 
 
 def table_of(rows: Any, path: str | Path, columns: Sequence[str] | None = None) -> pa.Table:

@@ -73,7 +73,10 @@ def gains_from_company(variant: Variant, plan: Plan) -> bool:
     """
     if next(variant.parameters()).is_cuda:
         return True
-    if any(isinstance(layer, nn.Conv1d | nn.ConvTranspose1d | nn.Conv2d | nn.ConvTranspose2d) for layer in variant.modules()):
+    if any(
+        isinstance(layer, nn.Conv1d | nn.ConvTranspose1d | nn.Conv2d | nn.ConvTranspose2d)
+        for layer in variant.modules()
+    ):
         return False
     return product_seconds(plan.batch_size, _numbers(variant)) < OTHER_SECONDS
 

@@ -52,6 +52,9 @@ def explain(
         print(f"The page: {out / 'explain.html'}")
 
 
+COLUMNS = {"image": "pixel", "series": "step"}
+
+
 def _show(facts: dict[str, Any]) -> None:
     from .explain_page import summary
 
@@ -61,7 +64,7 @@ def _show(facts: dict[str, Any]) -> None:
         print_table(["unit", "moves", "from", "to"], _moves(facts), left=2)
     else:
         strengths = [[f"unit {entry['unit']}", number(entry["columns"][0]["effect"])] for entry in facts["carries"]]
-        print_table(["unit", "largest change of a pixel (share of black to white)"], strengths)
+        print_table(["unit", f"largest change of a {COLUMNS[facts['domain']]} ({facts['effect_unit']})"], strengths)
     for sentence in summary(facts):
         print(sentence)
     if "size_search" in facts:

@@ -182,7 +182,9 @@ class Series(Domain):
         """The same series, if they are like those that were fitted."""
         if (given.lengths is None) != (self.lengths is None):
             kinds = {True: "a list of arrays", False: "one array"}
-            raise DataError(f"the series came as {kinds[self.lengths is not None]} when the model was fitted; give that")
+            raise DataError(
+                f"the series came as {kinds[self.lengths is not None]} when the model was fitted; give that"
+            )
         _, steps, channels = given.values.shape
         if channels != self.channels:
             raise DataError(f"series of {channels} channels; the model was fitted to {self.channels}")

@@ -109,12 +109,18 @@ def _of_table(table: pa.Table) -> Block:
 
 def _held_as(dtype: np.dtype) -> type[np.floating]:
     """The float that holds these numbers exactly."""
-    small = dtype.kind == "b" or (dtype.kind == "f" and dtype.itemsize <= 4) or (dtype.kind in "ui" and dtype.itemsize <= 2)
+    small = (
+        dtype.kind == "b" or (dtype.kind == "f" and dtype.itemsize <= 4) or (dtype.kind in "ui" and dtype.itemsize <= 2)
+    )
     return np.float32 if small else np.float64
 
 
 def _as_floats(array: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    if array.dtype.kind in "ui" and array.dtype.itemsize == 8 and np.abs(array.astype(np.float64)).max() > LARGEST_WHOLE:
+    if (
+        array.dtype.kind in "ui"
+        and array.dtype.itemsize == 8
+        and np.abs(array.astype(np.float64)).max() > LARGEST_WHOLE
+    ):
         raise DataError("series hold whole numbers beyond 2⁵³, which floats cannot tell apart; give them as floats")
     return array.astype(_held_as(dtype))
 

@@ -60,7 +60,10 @@ def chart(series: np.ndarray, steps: int, band: Band) -> str:
         middle, reach = (high.max() + low.min()) / 2, max(high.max() - low.min(), 1e-9)
         scale = (middle - reach, 2 * reach, channel * HEIGHT)
         across = np.linspace(MARGIN, WIDTH - 1 - MARGIN, len(low))
-        edge = [*zip(across, _down(low, *scale), strict=True), *zip(across[::-1], _down(high, *scale)[::-1], strict=True)]
+        edge = [
+            *zip(across, _down(low, *scale), strict=True),
+            *zip(across[::-1], _down(high, *scale)[::-1], strict=True),
+        ]
         if len(edge) > 2:
             pen.polygon(edge, fill=BAND)
         values = series[:, channel]
