@@ -4,11 +4,11 @@ ECG5000 (`ecg5000.npz` in `--data`: `x_train`, `y_train`, `x_test`, `y_test`; cl
 normal beats of the training part and scores the whole test part; then one is fitted, labels unseen, to training and
 test beats of which 40% are abnormal, and scores the same beats.
 
-Sines: five channels of 24 steps, made as the code of TimeGAN's paper makes them (Yoon et al., 2019,
-https://github.com/jsyoon0823/TimeGAN): sin(η t + θ), η and θ from U[0, 0.1], scaled to 0 … 1; `--sines paper` makes them
-as the paper's text says, sin(2π η t + θ), η from U[0, 1], θ from U[−π, π], whole periods for t in steps. A classifier of
-two GRU layers (20 units; the paper's code has one layer of 2) learns to tell 80% of real and generated rows apart; the
-discriminative score is |accuracy − ½| on the others: 0 where it cannot. Real rows of both kinds are none that the VAE saw.
+Sines: five channels of 24 steps, as the code of TimeGAN's paper makes them (Yoon et al., 2019,
+https://github.com/jsyoon0823/TimeGAN): sin(η t + θ), η and θ from U[0, 0.1], scaled to 0 … 1. `--sines paper` makes
+them as the paper's text says: sin(2π η t + θ), η from U[0, 1], θ from U[−π, π]. A classifier of two GRU layers of 20
+units learns to tell 80% of real and generated rows apart; the discriminative score is |accuracy − ½| on the others: 0
+where it cannot. The VAE has seen none of the real rows that are judged.
 """
 
 import argparse
@@ -28,8 +28,8 @@ from tables import table
 ABNORMAL_SHARE = 0.4
 STEPS, CHANNELS = 24, 5
 CLASSIFIER_UNITS, CLASSIFIER_STEPS, CLASSIFIER_BATCH = 20, 2000, 128
-LITERATURE = """Discriminative scores in the literature: TimeGAN 0.011 (Yoon et al., 2019, Table 2), TimeVAE 0.041 (Desai
-et al., 2021, https://arxiv.org/abs/2111.08095); each with its own classifier."""
+LITERATURE = """In the literature, each with a classifier of its own: TimeGAN 0.011 (Yoon et al., 2019), TimeVAE 0.041
+(Desai et al., 2021, https://arxiv.org/abs/2111.08095)."""
 
 
 def heartbeats(data: Path, seeds: int) -> None:

@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from .. import variants
-from ..core.errors import OptionError
+from ..core.errors import DataError, OptionError
 from ..core.options import Options
 from ..core.randomness import Randomness, seed_from
 from ..domains.base import Domain, Rows
@@ -220,11 +220,14 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin,
         """For series: log p of the values at each step given the row's code, higher is more usual, (rows, steps).
 
         In nats, values in standard deviations of their channels; a step with no value, or beyond the end, is NaN. Steps
-        below `step_offset_` are as unusual as one in a thousand of those that were fitted.
+        below `step_offset_` are as unusual as one in a thousand of those that were fitted. The code is that of the row's
+        usual part, so that one odd stretch does not spoil what is expected elsewhere.
         Raises DataError for rows that are no series.
         """
         x = self._tensors(X)
-        return step_scores(self.model_, self.domain_, x, self._device)
+        if self.domain_.places is None:
+            raise DataError(f"steps are those of series; the model was fitted to {self.domain_.name} data")
+        return step_scores(self.model_, self.domain_, x, self._device, self.step_offset_)
 
     def compress(self, X: Rows) -> bytes:
         """Rows as the bytes of an archive, from which `decompress` gives them back bit for bit.

@@ -5,33 +5,50 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
-from ..core.errors import DataError
 from ..domains.base import Domain
+from ..parts.likelihood import Likelihood
 from ..variants.base import Variant
 from .inference import as_input, batch_rows, in_batches
 
 # The share of the fitted rows' steps that count as unusual.
 UNUSUAL_SHARE = 0.001
+# How often the unusual part of a row is replaced before it is scored, and the largest share that is.
+ROUNDS, MOST_REPLACED = 5, 0.25
 # Unusual steps with fewer usual ones between them are one stretch.
 BRIDGED_STEPS = 3
 
 
-def step_scores(model: Variant, domain: Domain, x: Tensor, device: torch.device) -> np.ndarray:
+def step_scores(
+    model: Variant, domain: Domain, x: Tensor, device: torch.device, threshold: float | None = None
+) -> np.ndarray:
     """log p of the values at each step given the row's code, (rows, steps), in nats; NaN where no value is observed.
 
-    The code is the posterior mean. Values with a density count in the domain's scaled units.
+    The code is the posterior mean. Values with a density count in the domain's scaled units. With a `threshold`, the
+    code is that of the row's usual part: the worst steps below it, at most a quarter, are replaced by what is expected
+    of them, and the row is encoded anew, some times over. Else one odd stretch would spoil what is expected elsewhere.
     """
     places = _places(domain)
     steps = int(places.max()) + 1
-    at = torch.from_numpy(places[places >= 0]).to(device)
     counted = torch.from_numpy(places >= 0).to(device)
+    at = torch.from_numpy(places[places >= 0]).to(device)
+
+    def scored(rows: Tensor, given: Tensor) -> tuple[Tensor, Likelihood]:
+        """The scores of `rows` by the codes of `given`, and the likelihood by those codes."""
+        likelihood = model.likelihood(model.posterior(given).mean)
+        log_prob = likelihood.log_prob_per_feature(rows)[:, counted]
+        observed = (~rows[:, counted].isnan()).to(log_prob.dtype)
+        sums = log_prob.new_zeros(2, len(rows), steps).index_add_(2, at, torch.stack([log_prob, observed]))
+        return sums[0].masked_fill(sums[1] == 0, torch.nan), likelihood
 
     def of_batch(rows: Tensor) -> Tensor:
         rows = as_input(rows)
-        log_prob = model.likelihood(model.posterior(rows).mean).log_prob_per_feature(rows)[:, counted]
-        observed = (~rows[:, counted].isnan()).to(log_prob.dtype)
-        sums = log_prob.new_zeros(2, len(rows), steps).index_add_(2, at, torch.stack([log_prob, observed]))
-        return sums[0].masked_fill(sums[1] == 0, torch.nan)
+        scores, likelihood = scored(rows, rows)
+        for _ in range(0 if threshold is None else ROUNDS):
+            worst = scores.nan_to_num(torch.inf).argsort(dim=1).argsort(dim=1) < steps * MOST_REPLACED
+            odd = torch.zeros_like(rows, dtype=torch.bool)
+            odd[:, counted] = (worst & (scores < threshold))[:, at]
+            scores, likelihood = scored(rows, torch.where(odd & ~rows.isnan(), likelihood.mode(), rows))
+        return scores
 
     return in_batches(of_batch, x, batch_rows(x.shape[1]), device).double().numpy()
 
@@ -68,9 +85,9 @@ def unusual_stretches(
 
 
 def _places(domain: Domain) -> np.ndarray:
-    if domain.places is None:
-        raise DataError(f"steps are those of series; the model was fitted to {domain.name} data")
-    return domain.places
+    places = domain.places
+    assert places is not None
+    return places
 
 
 def _stretches(unusual: np.ndarray) -> list[slice]:

@@ -49,7 +49,7 @@ def explained_scores(estimator: Estimator, x: Tensor, scores: np.ndarray, most_c
 def _stretches(estimator: Estimator, x: Tensor, scores: np.ndarray, most: int) -> pa.Table:
     domain = estimator.domain_
     expected = estimator.decode_tensors(estimator.encode_tensors(x))
-    of_steps = step_scores(estimator.model_, domain, x, estimator._device)
+    of_steps = step_scores(estimator.model_, domain, x, estimator._device, estimator.step_offset_)
     return unusual_stretches(domain, x, expected, scores, of_steps, estimator.step_offset_, most)
 
 

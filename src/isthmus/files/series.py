@@ -1,6 +1,7 @@
 """Long tables, one row a step of a series, ↔ series one by one."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +42,7 @@ def read_long(table: pa.Table, key: str, path: Path) -> tuple[np.ndarray, list[s
     )
     order = np.lexsort((times, numbers))
     bounds = np.flatnonzero(np.diff(numbers[order], prepend=-1, append=len(ids)))
-    parts = [order[start:end] for start, end in zip(bounds[:-1], bounds[1:], strict=True)]
+    parts = [order[start:end] for start, end in pairwise(bounds)]
     for name, part in zip(ids, parts, strict=True):
         if (np.diff(times[part]) == 0).any():
             raise DataError(f"{shown(path)}: series {name!r} has two rows of one time in '{when}'; keep one of them")

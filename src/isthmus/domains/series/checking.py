@@ -137,5 +137,6 @@ def _check_finite(values: np.ndarray) -> None:
         place = [int(index) for index in np.argwhere(np.isinf(values))[0]]
         channel = f", channel {place[2]}" if len(place) > 2 and values.shape[2] > 1 else ""
         raise DataError(
-            f"series {place[0]}, step {place[1]}{channel}: the value is infinity; mend it, or write NaN for a missing one"
+            f"series {place[0]}, step {place[1]}{channel}: the value is infinity; mend it, or write NaN where one is "
+            "missing"
         )

@@ -28,7 +28,7 @@ class Band:
     @classmethod
     def of(cls, scaled: np.ndarray) -> "Band":
         """The band of series (rows, steps, channels); 0 where none has a value."""
-        rows, steps, _ = scaled.shape
+        steps = scaled.shape[1]
         at = np.linspace(0, steps - 1, min(PLACES, steps)).round().astype(int)
         some = scaled[: max(1, 2**24 // (len(at) * MOST_STRIPS)), at, :MOST_STRIPS]
         empty = np.isnan(some).all(0)
