@@ -31,10 +31,10 @@ class Autoencoder(_Estimator):
         contraction: weight on the squared slope of the codes (contractive) (default 0.0)
         code_activation: the f that gives the codes h = f(Wx + b) (default 'identity')
         hidden: widths of the hidden layers, such as (400,); the decoder mirrors the encoder (default 'auto')
-        network: kind of network; convolutional is for images, attention between columns for tables (default
-    'auto')
+        network: kind of network; convolutional is for images and series, attention between columns for tables
+    (default 'auto')
         activation: function between layers (default 'relu')
-        data: what rows are: 'table', 'image', or told by their type (default 'auto')
+        data: what rows are: 'table', 'image', 'series', or told by their type (default 'auto')
         likelihood: noise of numbers or pixels, such as 'gaussian' or 'bernoulli' (default 'auto')
         missing: whether missing cells of a table have a probability; 'auto': with likelihood='autoregressive'
     only (default 'auto')
@@ -55,8 +55,9 @@ class Autoencoder(_Estimator):
 
     Learnt attributes: `history_` (one dict per epoch), `latent_dim_`, `domain_` (the data's schema), `model_`
     (the
-        variant, a torch module), `offset_` (the score below which a row is an outlier), `training_` (facts of the
-    run),
+        variant, a torch module), `offset_` (the score below which a row is an outlier), `step_offset_` (of
+    series: the
+        score below which a step is unusual), `training_` (facts of the run),
         `size_search_` (with latent_dim="auto": what each size achieved), `n_features_in_`, `feature_names_in_`.
     """
 
@@ -98,10 +99,10 @@ class FactorVAE(_Estimator):
         latent_dim: latent units; 'auto' picks a number from the data (default 8)
         gamma: weight on the total correlation of the codes; 0 gives the VAE (default 10.0)
         hidden: widths of the hidden layers, such as (400,); the decoder mirrors the encoder (default 'auto')
-        network: kind of network; convolutional is for images, attention between columns for tables (default
-    'auto')
+        network: kind of network; convolutional is for images and series, attention between columns for tables
+    (default 'auto')
         activation: function between layers (default 'relu')
-        data: what rows are: 'table', 'image', or told by their type (default 'auto')
+        data: what rows are: 'table', 'image', 'series', or told by their type (default 'auto')
         likelihood: noise of numbers or pixels, such as 'gaussian' or 'bernoulli' (default 'auto')
         missing: whether missing cells of a table have a probability; 'auto': with likelihood='autoregressive'
     only (default 'auto')
@@ -122,8 +123,9 @@ class FactorVAE(_Estimator):
 
     Learnt attributes: `history_` (one dict per epoch), `latent_dim_`, `domain_` (the data's schema), `model_`
     (the
-        variant, a torch module), `offset_` (the score below which a row is an outlier), `training_` (facts of the
-    run),
+        variant, a torch module), `offset_` (the score below which a row is an outlier), `step_offset_` (of
+    series: the
+        score below which a step is unusual), `training_` (facts of the run),
         `size_search_` (with latent_dim="auto": what each size achieved), `n_features_in_`, `feature_names_in_`.
     """
 
@@ -163,10 +165,10 @@ class FSQ(_Estimator):
         latent_dim: latent units; 'auto' picks a number from the data (default 8)
         levels: values that each latent unit can take (default 8)
         hidden: widths of the hidden layers, such as (400,); the decoder mirrors the encoder (default 'auto')
-        network: kind of network; convolutional is for images, attention between columns for tables (default
-    'auto')
+        network: kind of network; convolutional is for images and series, attention between columns for tables
+    (default 'auto')
         activation: function between layers (default 'relu')
-        data: what rows are: 'table', 'image', or told by their type (default 'auto')
+        data: what rows are: 'table', 'image', 'series', or told by their type (default 'auto')
         likelihood: noise of numbers or pixels, such as 'gaussian' or 'bernoulli' (default 'auto')
         missing: whether missing cells of a table have a probability; 'auto': with likelihood='autoregressive'
     only (default 'auto')
@@ -187,8 +189,9 @@ class FSQ(_Estimator):
 
     Learnt attributes: `history_` (one dict per epoch), `latent_dim_`, `domain_` (the data's schema), `model_`
     (the
-        variant, a torch module), `offset_` (the score below which a row is an outlier), `training_` (facts of the
-    run),
+        variant, a torch module), `offset_` (the score below which a row is an outlier), `step_offset_` (of
+    series: the
+        score below which a step is unusual), `training_` (facts of the run),
         `size_search_` (with latent_dim="auto": what each size achieved), `n_features_in_`, `feature_names_in_`.
     """
 
@@ -227,10 +230,10 @@ class IWAE(_Estimator):
         latent_dim: latent units; 'auto' picks a number from the data (default 8)
         draws: draws per row; 1 gives the VAE, more come closer to the likelihood (default 5)
         hidden: widths of the hidden layers, such as (400,); the decoder mirrors the encoder (default 'auto')
-        network: kind of network; convolutional is for images, attention between columns for tables (default
-    'auto')
+        network: kind of network; convolutional is for images and series, attention between columns for tables
+    (default 'auto')
         activation: function between layers (default 'relu')
-        data: what rows are: 'table', 'image', or told by their type (default 'auto')
+        data: what rows are: 'table', 'image', 'series', or told by their type (default 'auto')
         likelihood: noise of numbers or pixels, such as 'gaussian' or 'bernoulli' (default 'auto')
         missing: whether missing cells of a table have a probability; 'auto': with likelihood='autoregressive'
     only (default 'auto')
@@ -251,8 +254,9 @@ class IWAE(_Estimator):
 
     Learnt attributes: `history_` (one dict per epoch), `latent_dim_`, `domain_` (the data's schema), `model_`
     (the
-        variant, a torch module), `offset_` (the score below which a row is an outlier), `training_` (facts of the
-    run),
+        variant, a torch module), `offset_` (the score below which a row is an outlier), `step_offset_` (of
+    series: the
+        score below which a step is unusual), `training_` (facts of the run),
         `size_search_` (with latent_dim="auto": what each size achieved), `n_features_in_`, `feature_names_in_`.
     """
 
@@ -296,10 +300,10 @@ class LadderVAE(_Estimator):
         warmup: epochs over which the KL term's weight rises from 0, at most half of all (default 100.0)
         width: hidden units between the two layers of latents (default 64)
         hidden: widths of the hidden layers, such as (400,); the decoder mirrors the encoder (default 'auto')
-        network: kind of network; convolutional is for images, attention between columns for tables (default
-    'auto')
+        network: kind of network; convolutional is for images and series, attention between columns for tables
+    (default 'auto')
         activation: function between layers (default 'relu')
-        data: what rows are: 'table', 'image', or told by their type (default 'auto')
+        data: what rows are: 'table', 'image', 'series', or told by their type (default 'auto')
         likelihood: noise of numbers or pixels, such as 'gaussian' or 'bernoulli' (default 'auto')
         missing: whether missing cells of a table have a probability; 'auto': with likelihood='autoregressive'
     only (default 'auto')
@@ -320,8 +324,9 @@ class LadderVAE(_Estimator):
 
     Learnt attributes: `history_` (one dict per epoch), `latent_dim_`, `domain_` (the data's schema), `model_`
     (the
-        variant, a torch module), `offset_` (the score below which a row is an outlier), `training_` (facts of the
-    run),
+        variant, a torch module), `offset_` (the score below which a row is an outlier), `step_offset_` (of
+    series: the
+        score below which a step is unusual), `training_` (facts of the run),
         `size_search_` (with latent_dim="auto": what each size achieved), `n_features_in_`, `feature_names_in_`.
     """
 
@@ -367,10 +372,10 @@ class TopKAutoencoder(_Estimator):
         latent_dim: latent units; 'auto' picks a number from the data (default 8)
         active: features that a row lights, at most; latent_dim is how many there are (default 4)
         hidden: widths of the hidden layers, such as (400,); the decoder mirrors the encoder (default 'auto')
-        network: kind of network; convolutional is for images, attention between columns for tables (default
-    'auto')
+        network: kind of network; convolutional is for images and series, attention between columns for tables
+    (default 'auto')
         activation: function between layers (default 'relu')
-        data: what rows are: 'table', 'image', or told by their type (default 'auto')
+        data: what rows are: 'table', 'image', 'series', or told by their type (default 'auto')
         likelihood: noise of numbers or pixels, such as 'gaussian' or 'bernoulli' (default 'auto')
         missing: whether missing cells of a table have a probability; 'auto': with likelihood='autoregressive'
     only (default 'auto')
@@ -391,8 +396,9 @@ class TopKAutoencoder(_Estimator):
 
     Learnt attributes: `history_` (one dict per epoch), `latent_dim_`, `domain_` (the data's schema), `model_`
     (the
-        variant, a torch module), `offset_` (the score below which a row is an outlier), `training_` (facts of the
-    run),
+        variant, a torch module), `offset_` (the score below which a row is an outlier), `step_offset_` (of
+    series: the
+        score below which a step is unusual), `training_` (facts of the run),
         `size_search_` (with latent_dim="auto": what each size achieved), `n_features_in_`, `feature_names_in_`.
     """
 
@@ -435,10 +441,10 @@ class VAE(_Estimator):
         warmup: epochs over which the KL term's weight rises from 0, at most half of all (default 0.0)
         kl: how the KL term is found (default 'closed form')
         hidden: widths of the hidden layers, such as (400,); the decoder mirrors the encoder (default 'auto')
-        network: kind of network; convolutional is for images, attention between columns for tables (default
-    'auto')
+        network: kind of network; convolutional is for images and series, attention between columns for tables
+    (default 'auto')
         activation: function between layers (default 'relu')
-        data: what rows are: 'table', 'image', or told by their type (default 'auto')
+        data: what rows are: 'table', 'image', 'series', or told by their type (default 'auto')
         likelihood: noise of numbers or pixels, such as 'gaussian' or 'bernoulli' (default 'auto')
         missing: whether missing cells of a table have a probability; 'auto': with likelihood='autoregressive'
     only (default 'auto')
@@ -459,8 +465,9 @@ class VAE(_Estimator):
 
     Learnt attributes: `history_` (one dict per epoch), `latent_dim_`, `domain_` (the data's schema), `model_`
     (the
-        variant, a torch module), `offset_` (the score below which a row is an outlier), `training_` (facts of the
-    run),
+        variant, a torch module), `offset_` (the score below which a row is an outlier), `step_offset_` (of
+    series: the
+        score below which a step is unusual), `training_` (facts of the run),
         `size_search_` (with latent_dim="auto": what each size achieved), `n_features_in_`, `feature_names_in_`.
     """
 

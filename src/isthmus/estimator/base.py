@@ -220,8 +220,8 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin,
         """For series: log p of the values at each step given the row's code, higher is more usual, (rows, steps).
 
         In nats, values in standard deviations of their channels; a step with no value, or beyond the end, is NaN. Steps
-        below `step_offset_` are as unusual as one in a thousand of those that were fitted. The code is that of the row's
-        usual part, so that one odd stretch does not spoil what is expected elsewhere.
+        below `step_offset_` are as unusual as one in a thousand of those that were fitted. The code is that of the
+        row's usual part, so that one odd stretch does not spoil what is expected elsewhere.
         Raises DataError for rows that are no series.
         """
         x = self._tensors(X)

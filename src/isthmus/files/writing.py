@@ -98,7 +98,7 @@ def write_rows(rows: Any, path: str | Path, *, columns: Sequence[str] | None = N
         write_table(table_of(rows, path, columns), path)
     elif Path(path).suffix:
         raise DataError(
-            f"{shown(path)}: images and series are written as .npy or .npz, images also as a folder (a path without an "
+            f"{shown(path)}: images and series are written as .npy, .npz, or a folder of images (a path without an "
             "ending)"
         )
     else:
