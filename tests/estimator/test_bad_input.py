@@ -151,7 +151,7 @@ def test_codes_that_no_model_made(fitted, codes, says):
         ({"beta": -1.0}, "beta=-1.0"),
         ({"likelihood": "cauchy"}, "likelihood='cauchy'.*student_t"),
         ({"likelihood": "bernoulli"}, "likelihood='bernoulli'.*table"),
-        ({"data": "sound"}, "'sound'.*image, table"),
+        ({"data": "sound"}, "'sound'.*image.*table"),
         ({"device": "cuda:77"}, "device='cuda:77'.*'cpu'"),
         ({"device": "abacus"}, "device='abacus'"),
         ({"precision": "float8"}, "precision='float8'"),
