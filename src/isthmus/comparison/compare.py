@@ -161,7 +161,7 @@ def _prepare(
     rows."""
     features, values, target_name = split_target(rows, target)
     # Any estimator will do: what rows must be is the same for all.
-    checker = public_class("autoencoder")(data=options.get("data", "auto"))
+    checker = public_class("autoencoder")().set_params(data=options.get("data", "auto"))
     features = checked_rows(checker, features, reset=True)
     # The whole is looked at once, so that a column with nothing to learn is refused by name; what is learned of the
     # data's scales comes from the training rows alone.

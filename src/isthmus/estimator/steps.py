@@ -1,5 +1,7 @@
 """Where along its steps a row is unusual."""
 
+import math
+
 import numpy as np
 import pyarrow as pa
 import torch
@@ -19,7 +21,7 @@ BRIDGED_STEPS = 3
 
 
 def step_scores(
-    model: Variant, domain: Domain, x: Tensor, device: torch.device, threshold: float | None = None
+    model: Variant, domain: Domain, x: Tensor, device: torch.device, threshold: float = -math.inf
 ) -> np.ndarray:
     """log p of the values at each step given the row's code, (rows, steps), in nats; NaN where no value is observed.
 
@@ -43,7 +45,7 @@ def step_scores(
     def of_batch(rows: Tensor) -> Tensor:
         rows = as_input(rows)
         scores, likelihood = scored(rows, rows)
-        for _ in range(0 if threshold is None else ROUNDS):
+        for _ in range(ROUNDS if threshold > -math.inf else 0):
             worst = scores.nan_to_num(torch.inf).argsort(dim=1).argsort(dim=1) < steps * MOST_REPLACED
             odd = torch.zeros_like(rows, dtype=torch.bool)
             odd[:, counted] = (worst & (scores < threshold))[:, at]

@@ -9,9 +9,9 @@ import numpy as np
 import PIL.Image
 import PIL.ImageDraw
 
-# A chart has a strip for each of the first channels.
+# A chart has a strip for each of the first channels. It is square, as the reports' frames are.
 MOST_STRIPS = 4
-WIDTH, HEIGHT, MARGIN = 132, 44, 3
+SIDE, MARGIN = 96, 3
 BACKGROUND, BAND, INK = 255, 222, 40
 # The band is told at so many places along the series, between these quantiles of the fitted ones.
 PLACES = 64
@@ -53,13 +53,14 @@ def chart(series: np.ndarray, steps: int, band: Band) -> str:
     A gap in the line is a missing value. Values beyond twice the band are drawn at the edge.
     """
     strips = len(band.low)
-    picture = PIL.Image.new("L", (WIDTH, strips * HEIGHT), BACKGROUND)
+    height = SIDE // strips
+    picture = PIL.Image.new("L", (SIDE, SIDE), BACKGROUND)
     pen = PIL.ImageDraw.Draw(picture)
     for channel in range(strips):
         low, high = band.low[channel], band.high[channel]
         middle, reach = (high.max() + low.min()) / 2, max(high.max() - low.min(), 1e-9)
-        scale = (middle - reach, 2 * reach, channel * HEIGHT)
-        across = np.linspace(MARGIN, WIDTH - 1 - MARGIN, len(low))
+        scale = (middle - reach, 2 * reach, channel * height, height)
+        across = np.linspace(MARGIN, SIDE - 1 - MARGIN, len(low))
         edge = [
             *zip(across, _down(low, *scale), strict=True),
             *zip(across[::-1], _down(high, *scale)[::-1], strict=True),
@@ -67,7 +68,7 @@ def chart(series: np.ndarray, steps: int, band: Band) -> str:
         if len(edge) > 2:
             pen.polygon(edge, fill=BAND)
         values = series[:, channel]
-        x = MARGIN + np.arange(len(values)) * (WIDTH - 1 - 2 * MARGIN) / max(1, steps - 1)
+        x = MARGIN + np.arange(len(values)) * (SIDE - 1 - 2 * MARGIN) / max(1, steps - 1)
         y = _down(values, *scale)
         for run in _runs(~np.isnan(values)):
             points = list(zip(x[run].tolist(), y[run].tolist(), strict=True))
@@ -80,10 +81,10 @@ def chart(series: np.ndarray, steps: int, band: Band) -> str:
     return base64.b64encode(file.getvalue()).decode("ascii")
 
 
-def _down(values: np.ndarray, bottom: float, span: float, top: int) -> np.ndarray:
-    """Values as pixels from the picture's top, in the strip that begins at `top`."""
+def _down(values: np.ndarray, bottom: float, span: float, top: int, height: int) -> np.ndarray:
+    """Values as pixels from the picture's top, in the strip of this height that begins at `top`."""
     shares = np.clip((values - bottom) / span, 0.0, 1.0)
-    return top + MARGIN + (1 - shares) * (HEIGHT - 1 - 2 * MARGIN)
+    return top + MARGIN + (1 - shares) * (height - 1 - 2 * MARGIN)
 
 
 def _runs(observed: np.ndarray) -> list[slice]:
