@@ -279,7 +279,7 @@ class Series(Domain):
             return options.hidden
         if self._convolutional(options):
             halvings = max(1, min(8, round(math.log2(max(self.steps, 2) / FEWEST_STEPS))))
-            return tuple(min(128, 32 * 2**step) for step in range(halvings))
+            return tuple(min(128, 16 * 2**step) for step in range(halvings))
         return (400, 200) if self.steps * self.channels > 256 else (256, 128)
 
     def log_volume(self, x: Tensor) -> Tensor:

@@ -73,7 +73,7 @@ def chart(series: np.ndarray, steps: int, band: Band) -> str:
         for run in _runs(~np.isnan(values)):
             points = list(zip(x[run].tolist(), y[run].tolist(), strict=True))
             if len(points) > 1:
-                pen.line(points, fill=INK, width=1)
+                pen.line(points, fill=INK, width=2)
             else:
                 pen.point(points, fill=INK)
     file = io.BytesIO()
