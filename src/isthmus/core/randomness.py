@@ -53,6 +53,16 @@ class Randomness:
         return np.random.default_rng(_digest((*self.key, "numpy")))
 
 
+class SharedRandomness(Randomness):
+    """One draw for all rows: shapes are (draws, rows, …), and along the rows every number is the same."""
+
+    def normal(self, *shape: int) -> Tensor:
+        return super().normal(shape[0], 1, *shape[2:]).expand(shape)
+
+    def uniform(self, *shape: int) -> Tensor:
+        return super().uniform(shape[0], 1, *shape[2:]).expand(shape)
+
+
 def seed_from(random_state: "int | np.integer | np.random.RandomState | np.random.Generator | None") -> int:
     """The seed that scikit-learn's `random_state` stands for; None means a fresh one from the operating system."""
     if random_state is None:

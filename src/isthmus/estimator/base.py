@@ -30,6 +30,7 @@ from .checking import check_fits_domain, check_latent_dim, checked_codes, checke
 from .code_flow import CodeFlow, codes_of, fitted_flow
 from .conditions import conditions_of, drawn_until_met
 from .fitting import Fitting, Trained, split
+from .imputing import imputed, table_of
 from .inference import BATCH, as_input, batch_rows, chosen_device, in_batches, scoring_rows, steady_products
 from .options import SharedOptions
 from .sampling import MOST_PRIOR_ROWS, MOST_SEARCH_ROWS, sampled
@@ -124,17 +125,31 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin,
         check_is_fitted(self)
         return self.domain_.rows(self.decode_tensors(checked_codes(codes, self.latent_dim_)))
 
-    def reconstruct(self, X: Rows, *, only_missing: bool = False) -> Rows:
-        """Rows as the model sees them: every cell is decoded from the codes, missing ones included.
+    def reconstruct(self, X: Rows) -> Rows:
+        """Rows as the model sees them: every cell is decoded from the codes, missing ones included."""
+        return self.domain_.rows(self.decode_tensors(self.encode_tensors(self._tensors(X))))
 
-        With `only_missing`, observed cells stay as they are and missing ones are filled in; a category that was not
-        fitted counts as missing.
+    def impute(self, X: Rows, draws: int | None = None, random_state: Any = None) -> Any:
+        """Rows of a table with their missing cells filled in, and every observed cell as it is.
+
+        Of a missing number the mean given the observed cells of its row, which minimises the squared error, and of a
+        category the most probable one; or, with `draws`, a list of so many tables, each with one draw of all that is
+        missing (multiple imputation; Rubin, 1987), whose spread says how sure the filling is. In arrays NaN is a
+        missing cell. Rows come in the container, with the names and types that were fitted. Without `random_state` the
+        estimator's own is used: the same call gives the same rows. Method: importance-weighted codes (Mattei &
+        Frellsen, 2019, https://arxiv.org/abs/1812.02633).
+        Raises DataError for images, and OptionError for draws below 1.
         """
-        x = self._tensors(X)
-        decoded = self.decode_tensors(self.encode_tensors(x))
-        if only_missing and x.is_floating_point():
-            decoded = torch.where(x.isnan(), decoded.to(x.dtype), x)
-        return self.domain_.rows(decoded)
+        check_is_fitted(self)
+        table = table_of(self.domain_)
+        if draws is not None:
+            _check_count("draws", draws)
+        seed = self._seed if random_state is None else seed_from(random_state)
+        rows = checked_rows(self, X, reset=False, gaps=True)
+        check_fits_domain(rows, table)
+        made = imputed(self.model_, table, table.tensors(rows), draws, seed, self._device)
+        copies = [table.filled(rows, copy) for copy in made]
+        return copies[0] if draws is None else copies
 
     def sample(
         self,

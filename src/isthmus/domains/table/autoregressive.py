@@ -21,6 +21,7 @@ from ...parts.likelihood import Likelihood
 from ...parts.networks import ACTIVATIONS
 from .bins import Bins
 from .columns import Column
+from .evidence import Evidence, Expectations
 from .symbols import Symbols
 
 # The share of each column given the code alone in the loss of training.
@@ -46,6 +47,7 @@ class AutoregressiveHead(nn.Module):
         super().__init__()
         self.outputs = hidden
         self.symbols = Symbols(columns, bins)
+        self.expectations = Expectations(columns)
         self.activation = ACTIVATIONS[activation]()
         sizes = self.symbols.sizes
         # The last column comes before none.
@@ -175,6 +177,51 @@ class AutoregressiveLikelihood(Likelihood):
         symbols = torch.stack(drawn, dim=-1) if drawn else self.outputs.new_zeros(*self.outputs.shape[:-1], 0).long()
         return head.symbols.draw(symbols, randomness)
 
+    def completed(self, evidence: Evidence, randomness: Randomness) -> tuple[Tensor, Tensor]:
+        """Rows (..., rows, columns), float64, with the unknown cells drawn column by column, and log-weights (...,
+        rows): each known cell's probability, given the columns before it.
+
+        A draw knows the evidence of earlier columns, not that of later ones: its weight makes up for them (sequential
+        importance sampling).
+        """
+        head, total, symbols = self.head, self.outputs, self.head.symbols
+        bias = head.context_bias if self.context else head.bias
+        known, share, beside = symbols(evidence.cells.to(total.dtype))
+        given = ~evidence.cells.index_select(-1, symbols.index).isnan()
+        ranges = symbols.ranges(evidence)
+        log_weight = torch.zeros(total.shape[:-1], dtype=torch.float64, device=total.device)
+        drawn = []
+        for column in range(len(symbols.sizes)):
+            logits = head.column_logits(column, total + bias[column]).double()
+            if evidence.filled and symbols.missing[column] >= 0:
+                logits[..., -1] = -torch.inf
+            logs = logits.log_softmax(-1)
+            if column in ranges:
+                logs = logs + _padded(ranges[column].log_share, logs.shape[-1], -torch.inf)
+                log_weight = log_weight + logs.logsumexp(-1)
+                # Where no symbol has any of the range the weight says so, and any symbol will do.
+                logs = logs.clamp(min=-1e300)
+            symbol = Categorical(logs).sample(randomness).long()
+            told = known[..., column].expand_as(symbol)
+            cell = logs.gather(-1, told.unsqueeze(-1)).squeeze(-1) + share[..., column]
+            observed = given[..., column]
+            log_weight = log_weight + torch.logaddexp(cell, beside[..., column].double()).masked_fill(~observed, 0.0)
+            symbol = torch.where(observed, told, symbol)
+            drawn.append(symbol)
+            if self.context and head.context is not None and column < len(head.offset):
+                total = total + embedding(symbol + head.offset[column], head.context)
+        if not drawn:
+            return evidence.imposed_on(evidence.cells.expand(*self.outputs.shape[:-1], -1)), log_weight
+        cells = symbols.draw(torch.stack(drawn, dim=-1), randomness)
+        for column, within in ranges.items():
+            cells[..., int(symbols.index[column])] = within.draw(drawn[column], randomness)
+        return evidence.imposed_on(cells), log_weight
+
+    def expected(self, evidence: Evidence, randomness: Randomness) -> tuple[Tensor, Tensor]:
+        """What `Expectations` averages, of one draw of each row, (..., rows, expectations), and its log-weight."""
+        cells, log_weight = self.completed(evidence, randomness)
+        return self.head.expectations.of_cells(cells), log_weight
+
     def mode(self) -> Tensor:
         """Of each column given the codes alone: the expected value of numbers, the most probable category. No cell is
         missing."""
@@ -203,5 +250,5 @@ class AutoregressiveLikelihood(Likelihood):
         return torch.cat(pieces, dim=-1).index_select(-1, self.head.order)
 
 
-def _padded(values: Tensor, width: int) -> Tensor:
-    return pad(values, (0, width - len(values)))
+def _padded(values: Tensor, width: int, filling: float = 0.0) -> Tensor:
+    return pad(values, (0, width - len(values)), value=filling)

@@ -8,8 +8,9 @@ from torch import Tensor, nn
 
 from ...core.randomness import Randomness
 from ...parts.likelihood import Likelihood
-from .blocks import Block, BooleanBlock, CategoryBlock, NumberBlock, WholeBlock
+from .blocks import Block, BooleanBlock, CategoryBlock, NumberBlock, QuantityBlock, WholeBlock
 from .columns import BooleanColumn, CategoryColumn, Column, NumberColumn, WholeColumn
+from .evidence import Evidence
 
 Kind = TypeVar("Kind", bound=Column)
 
@@ -71,6 +72,34 @@ class TableLikelihood(Likelihood):
 
     def sample(self, randomness: Randomness) -> Tensor:
         return self._in_order([block.sample(outputs, randomness) for block, outputs in self.parts], torch.nan)
+
+    def completed(self, evidence: Evidence, randomness: Randomness) -> tuple[Tensor, Tensor]:
+        """Rows (..., rows, columns), float64, with the unknown cells drawn, and the log-probability (..., rows) that
+        the evidence had. As columns are independent given the codes, the draws are from p(row | codes, evidence)."""
+        log_weight = self.log_prob(evidence.cells.to(self.like.dtype)).double()
+        pieces, ranged = [], set(evidence.ranged)
+        for block, outputs in self.parts:
+            if isinstance(block, QuantityBlock) and not ranged.isdisjoint(block.index.tolist()):
+                low, high = (end.index_select(0, block.index) for end in (evidence.low, evidence.high))
+                cells, log_mass = block.sample_within(outputs, low, high, randomness)
+                # A column without a range has all its mass within; one with a known cell has no range.
+                log_weight = log_weight + log_mass.sum(-1)
+            else:
+                cells = block.sample(outputs, randomness)
+            pieces.append(cells.double())
+        return evidence.imposed_on(self._in_order(pieces, torch.nan)), log_weight
+
+    def expected(self, evidence: Evidence, randomness: Randomness) -> tuple[Tensor, Tensor]:
+        """What `Expectations` averages, of each row given its codes, (..., rows, expectations), NaN of empty columns;
+        and the log-probability of the known cells, (..., rows)."""
+        pieces = {}
+        for block, outputs in self.parts:
+            widths = block.rare.sizes if isinstance(block, CategoryBlock) else [1] * block.columns
+            columns = block.expectations(outputs).double().split(widths, dim=-1)
+            pieces |= dict(zip(block.index.tolist(), columns, strict=True))
+        empty = self.like.new_full((*self.leading, 1), torch.nan, dtype=torch.float64)
+        expected = torch.cat([pieces.get(place, empty) for place in range(len(self.head.place))], dim=-1)
+        return expected, self.log_prob(evidence.cells.to(self.like.dtype)).double()
 
     def mode(self) -> Tensor:
         return self._in_order([block.mode(outputs) for block, outputs in self.parts], torch.nan)

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from ...core.randomness import Randomness
-from .bins import NEVER, OUTSIDE, BinnedQuantities, Bins
+from .bins import NEVER, OUTSIDE, BinnedQuantities, Bins, WithinRange
 from .columns import CategoryColumn, Column, EmptyColumn, Quantity
+from .evidence import Evidence
 from .rare import RareCategories
 
 # Before training, a missing cell is taken to be this probable.
@@ -79,6 +80,15 @@ class Symbols(nn.Module):
         cells = torch.logaddexp(symbol + share, beside)
         unheard = x.index_select(-1, self.index).isnan() & (self.missing < 0)
         return self.table(cells.masked_fill(unheard, 0.0), 0.0)
+
+    def ranges(self, evidence: Evidence) -> dict[int, WithinRange]:
+        """What is left of the columns with a range, by their place among those with symbols."""
+        places = {int(self.index[place]): (number, int(place)) for number, place in enumerate(self.quantities)}
+        return {
+            place: self.binned.within(number, evidence.low[column], evidence.high[column])
+            for column, (number, place) in places.items()
+            if column in evidence.ranged
+        }
 
     def draw(self, symbols: Tensor, randomness: Randomness) -> Tensor:
         """Rows (…, columns of the table), float64, drawn within their symbols."""
