@@ -227,7 +227,9 @@ class WithinRange:
         bin = Categorical(self.log_bins[symbol].clamp(min=-1e300)).sample(randomness).long()
         start, end = (ends[bin] for ends in self.scaled)
         y = torch.lerp(start, end, randomness.uniform(*symbol.shape).double())
-        numbers = self.binned.scaling.restore(y.unsqueeze(-1).expand(*y.shape, len(self.binned.sizes)))[..., self.column]
+        numbers = self.binned.scaling.restore(y.unsqueeze(-1).expand(*y.shape, len(self.binned.sizes)))[
+            ..., self.column
+        ]
         low, high = (ends[bin] for ends in self.ends)
         return torch.minimum(torch.maximum(numbers, low), high)
 

@@ -91,7 +91,11 @@ class QuantityBlock(Block):
         columns) both. Ends (columns,) are numbers, infinite where there is none."""
 
     def _truncated(
-        self, distribution: Symmetric | Mixture, edges: tuple[Tensor, Tensor], ends: tuple[Tensor, Tensor], randomness: Randomness
+        self,
+        distribution: Symmetric | Mixture,
+        edges: tuple[Tensor, Tensor],
+        ends: tuple[Tensor, Tensor],
+        randomness: Randomness,
     ) -> tuple[Tensor, Tensor]:
         """`sample_within`, given the edges of the range in scaled numbers."""
         # Draws beyond the fitted range count as its ends: a range that holds an end holds what lies beyond it.
