@@ -1,7 +1,7 @@
 """Rows that meet conditions on their columns, by conditioning.
 
-Codes come from the prior; given a code, cells under a condition are drawn from within it, and the row is weighted by the
-probability w that the condition had. Rows are then kept with probability w / max w, so that no row stands for several:
+Codes come from the prior; given a code, cells under a condition are drawn from within it, and the row is weighted by
+the probability w that the condition had. Rows are then kept with probability w / max w, so that none is there twice:
 rejection with the largest weight seen (Caffo, Booth & Davis, 2002, https://doi.org/10.1093/biomet/89.4.745). They are
 drawn from the model's own p(row | conditions), up to rows whose weight is larger than every one seen. It costs
 max w / E w draws for each row, where keeping those of plain draws that happen to meet the conditions costs 1 / E w.
@@ -169,8 +169,8 @@ def _too_rare(drawn: int, effective: float, rows: int) -> str:
             f"none of {drawn:,} draws had any chance to meet the conditions: the model knows no such rows; widen them"
         )
     return (
-        f"the conditions are rare under the model: {drawn:,} draws have an effective sample size of {effective:,.0f}, and "
-        f"{rows:,} rows are wanted; widen a condition, or ask for fewer rows"
+        f"the conditions are rare under the model: {drawn:,} draws have an effective sample size of {effective:,.0f}, "
+        f"and {rows:,} rows are wanted; widen a condition, or ask for fewer rows"
     )
 
 

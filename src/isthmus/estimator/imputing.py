@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ..core.errors import DataError
-from ..core.randomness import Randomness, SharedRandomness
+from ..core.randomness import Randomness, EvenRandomness
 from ..domains.base import Domain
 from ..domains.table import Table
 from ..domains.table.evidence import Evidence, Expectations
@@ -39,7 +39,7 @@ def imputed(model: Variant, table: Table, x: Tensor, copies: int | None, seed: i
         expectations = Expectations(table.columns)
 
         def guesses(rows: Tensor) -> Tensor:
-            return _guesses(model, rows, expectations, SharedRandomness(seed, "impute", device=device))
+            return _guesses(model, rows, expectations, EvenRandomness(seed, "impute", device=device))
 
         made = in_batches(guesses, gaps, size, device).unsqueeze(0)
     else:

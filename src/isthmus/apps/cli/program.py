@@ -17,6 +17,7 @@ from .describe import info, models
 from .explain import explain
 from .fit import fit
 from .generate import generate
+from .impute import impute
 from .score import score
 from .screen import INTERRUPTED, print_error, print_interrupted
 
@@ -32,7 +33,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-COMMANDS = (compare, fit, encode, decode, generate, score, compress, decompress, explain, info, models)
+COMMANDS = (compare, fit, encode, decode, generate, impute, score, compress, decompress, explain, info, models)
 for command in COMMANDS:
     app.command()(command)
 

@@ -63,7 +63,8 @@ class Column(BaseModel, ABC):
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as failure:
             reason = str(failure).splitlines()[0]
             raise DataError(f"column '{self.name}' should hold {inner}, and a cell is none: {reason}") from None
-        whole = pc.call_function("coalesce", [known, plain(filling).cast(inner)])
+        gone = pc.call_function("is_null", [known], pc.NullOptions(nan_is_null=True))
+        whole = pc.call_function("if_else", [gone, plain(filling).cast(inner), known])
         if not pa.types.is_dictionary(self.type):
             return whole
         # The fitted dictionary first, so that its order stays; values that it lacks come after.

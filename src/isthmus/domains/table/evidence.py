@@ -48,7 +48,8 @@ class Evidence:
 
 
 class Expectations:
-    """Rows as numbers whose mean over draws says what to guess: quantities and booleans as they are, categories one-hot.
+    """Rows as numbers whose mean over draws says what to guess: quantities and booleans as they are, and a 0 or 1 for
+    each category.
 
     A mean minimises the expected squared error, the commonest category the expected number of mistakes.
     """
