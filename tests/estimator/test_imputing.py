@@ -64,7 +64,9 @@ def test_the_best_guess_is_the_conditional_mean(linear, monkeypatch):
 def test_draws_have_the_conditional_mean_and_spread(linear, monkeypatch):
     monkeypatch.setattr(imputing, "DRAWS", 4096)
     mean, deviation = conditional(linear, gaps())
-    copies = np.stack([copy.a for copy in linear.impute(gaps(), draws=1500)])
+    x = linear.domain_.tensors(gaps())
+    made = imputing.imputed(linear.model_, linear.domain_, x, 1500, 0, torch.device("cpu"))
+    copies = np.stack([linear.domain_.values(copy)[:, 0] for copy in made])
     assert np.abs(copies.mean(0) - mean).max() < 0.15 * deviation
     assert copies.std(0) == pytest.approx(np.full(3, deviation[0]), rel=0.15)
 
@@ -107,8 +109,9 @@ def test_where_columns_depend_on_those_before_later_ones_count_too(pairs):
     with torch.no_grad():
         joint = model.model_.likelihood(torch.zeros(3, 1)).log_prob(x).softmax(0).numpy()
     gap = every[:1].assign(first=None)
-    draws = [copy["first"][0] for copy in model.impute(pd.concat([gap] * 40, ignore_index=True), draws=50)]
-    draws = np.concatenate([copy["first"] for copy in model.impute(pd.concat([gap] * 100, ignore_index=True), draws=30)])
+    draws = np.concatenate(
+        [copy["first"] for copy in model.impute(pd.concat([gap] * 100, ignore_index=True), draws=30)]
+    )
     shares = np.array([(draws == name).mean() for name in "xyz"])
     # 100 rows of 64 weighted draws each: at least 1,000 that count, and a standard error of a share below 0.016.
     assert shares == pytest.approx(joint, abs=0.07)

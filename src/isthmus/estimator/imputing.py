@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ..core.errors import DataError
-from ..core.randomness import Randomness, EvenRandomness
+from ..core.randomness import EvenRandomness, Randomness
 from ..domains.base import Domain
 from ..domains.table import Table
 from ..domains.table.evidence import Evidence, Expectations

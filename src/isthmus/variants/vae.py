@@ -20,7 +20,7 @@ class VAEOptions(VariantOptions):
     warmup: float = option(0.0, "epochs over which the KL term's weight rises from 0, at most half of all", low=0)
     mask_fraction: float = option(
         0.0,
-        "share of a table's cells hidden from the encoder in training, for rows with missing cells",
+        "share of cells hidden from the encoder in training (tables)",
         low=0,
         high=0.9,
     )
@@ -33,7 +33,8 @@ class VAE(GaussianVariant[VAEOptions]):
     title: ClassVar[str] = "VAE"
     paper: ClassVar[str] = (
         "Kingma & Welling (2014), https://arxiv.org/abs/1312.6114; β: Higgins et al. (2017); "
-        "free bits: Kingma et al. (2016), https://arxiv.org/abs/1606.04934; hidden cells: Nazábal et al. (2020)"
+        "free bits: Kingma et al. (2016), https://arxiv.org/abs/1606.04934; "
+        "hidden cells: Ivanov et al. (2019), https://arxiv.org/abs/1806.02382"
     )
     Options = VAEOptions
 
