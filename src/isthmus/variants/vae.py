@@ -18,12 +18,7 @@ class VAEOptions(VariantOptions):
     beta: float = option(1.0, "weight on the KL term; 1 gives the evidence lower bound", low=0, weight=True)
     free_bits: float = option(0.0, "nats each latent unit may carry before its KL is charged", low=0)
     warmup: float = option(0.0, "epochs over which the KL term's weight rises from 0, at most half of all", low=0)
-    mask_fraction: float = option(
-        0.0,
-        "share of cells hidden from the encoder in training (tables)",
-        low=0,
-        high=0.9,
-    )
+    mask_fraction: float = option(0.0, "share of cells hidden from the encoder in training (tables)", low=0, high=0.9)
     kl: Literal["closed form", "sampled"] = option("closed form", "how the KL term is found")
 
 

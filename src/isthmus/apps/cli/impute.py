@@ -19,7 +19,7 @@ def impute(
             "--draws",
             metavar="K",
             min=1,
-            help="Draw what is missing K times, and write all K completed tables, one below the other, with the columns "
+            help="Draw what is missing K times, and write all K completed tables one below the other, with the columns "
             "`draw` and `row` in front.  [default: the best guess of each cell]",
             show_default=False,
         ),
