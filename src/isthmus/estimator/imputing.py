@@ -58,10 +58,8 @@ def table_of(domain: Domain) -> Table:
 
 def _guesses(model: Variant, x: Tensor, expectations: Expectations, randomness: Randomness) -> Tensor:
     """Best guesses of all cells of rows x, (rows, columns)."""
-    log_weights, likelihood = _weighted_codes(model, x, randomness)
-    expected, of_observed = likelihood.expected(Evidence.of_rows(x), randomness)
-    weights = (log_weights + of_observed).softmax(0)
-    return expectations.guess((weights.unsqueeze(-1) * expected).sum(0))
+    log_ratio, likelihood = _weighted_codes(model, x, randomness)
+    return expectations.guess(likelihood.expected(Evidence.of_rows(x), log_ratio, randomness))
 
 
 def _draws(model: Variant, x: Tensor, copies: int, randomness: Randomness) -> Tensor:

@@ -69,10 +69,14 @@ class Expectations:
             pieces.append(cell)
         return torch.cat(pieces, dim=-1)
 
+    def split(self, means: Tensor) -> list[Tensor]:
+        """Means (..., expectations) → those of each column."""
+        return list(means.split(self.widths, dim=-1))
+
     def guess(self, means: Tensor) -> Tensor:
         """Means (..., expectations) → the best guess of each cell (..., columns), float64, whole where cells are."""
         cells = []
-        for column, mean in zip(self.columns, means.split(self.widths, dim=-1), strict=True):
+        for column, mean in zip(self.columns, self.split(means), strict=True):
             if isinstance(column, CategoryColumn):
                 # Rare ones stand in order of frequency: the code that they share is the commonest one's.
                 cells.append(mean.argmax(-1).double())

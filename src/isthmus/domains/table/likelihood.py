@@ -89,9 +89,10 @@ class TableLikelihood(Likelihood):
             pieces.append(cells.double())
         return evidence.imposed_on(self._in_order(pieces, torch.nan)), log_weight
 
-    def expected(self, evidence: Evidence, randomness: Randomness) -> tuple[Tensor, Tensor]:
-        """What `Expectations` averages, of each row given its codes, (..., rows, expectations), NaN of empty columns;
-        and the log-probability of the known cells, (..., rows)."""
+    def expected(self, evidence: Evidence, log_ratio: Tensor, randomness: Randomness) -> Tensor:
+        """What `Expectations` averages, (rows, expectations), NaN of empty columns, over draws of codes (draws, rows)
+        that are weighted by exp(log_ratio) and by the known cells."""
+        weights = (log_ratio + self.log_prob(evidence.cells.to(self.like.dtype))).double().softmax(0)
         pieces = {}
         for block, outputs in self.parts:
             widths = block.rare.sizes if isinstance(block, CategoryBlock) else [1] * block.columns
@@ -99,7 +100,7 @@ class TableLikelihood(Likelihood):
             pieces |= dict(zip(block.index.tolist(), columns, strict=True))
         empty = self.like.new_full((*self.leading, 1), torch.nan, dtype=torch.float64)
         expected = torch.cat([pieces.get(place, empty) for place in range(len(self.head.place))], dim=-1)
-        return expected, self.log_prob(evidence.cells.to(self.like.dtype)).double()
+        return (weights.unsqueeze(-1) * expected).sum(0)
 
     def mode(self) -> Tensor:
         return self._in_order([block.mode(outputs) for block, outputs in self.parts], torch.nan)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from ...core.randomness import Randomness
 from .bins import NEVER, OUTSIDE, BinnedQuantities, Bins, WithinRange
-from .columns import CategoryColumn, Column, EmptyColumn, Quantity
+from .columns import BooleanColumn, CategoryColumn, Column, EmptyColumn, Quantity
 from .evidence import Evidence
 from .rare import RareCategories
 
@@ -38,6 +38,7 @@ class Symbols(nn.Module):
         held = [columns[i] for i in index]
         quantities = [place for place, column in enumerate(held) if isinstance(column, Quantity)]
         codes = [place for place in range(len(held)) if place not in set(quantities)]
+        self.booleans = {place for place, column in enumerate(held) if isinstance(column, BooleanColumn)}
         self.binned = BinnedQuantities([column for column in held if isinstance(column, Quantity)], bins)
         self.rare = RareCategories([held[place] for place in codes])
         self.shares = _first_shares(held, dict(zip(quantities, bins, strict=True)))
@@ -109,6 +110,16 @@ class Symbols(nn.Module):
         if column not in quantities:
             return torch.zeros(self.sizes[column])
         return nn.functional.pad(self.binned.centres(quantities.index(column)), (0, 1))[: self.sizes[column]]
+
+    def expectation(self, column: int, shares: Tensor) -> Tensor:
+        """What `Expectations` holds of a column whose symbols have these probabilities (rows, symbols)."""
+        quantities = self.quantities.tolist()
+        if column in quantities:
+            number, centres = quantities.index(column), self.centres(column)
+            scaled = centres.unsqueeze(-1).expand(-1, len(quantities))
+            return shares @ self.binned.scaling.restore(scaled)[:, number].to(shares.dtype).unsqueeze(-1)
+        observed = shares[:, : int(self.missing[column])] if self.missing[column] >= 0 else shares
+        return observed[:, 1:] if column in self.booleans else observed
 
     def guess(self, numbers: Tensor, codes: Tensor) -> Tensor:
         """Expected scaled numbers and likeliest codes, (..., columns with symbols) each → rows."""
