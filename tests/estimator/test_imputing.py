@@ -1,6 +1,7 @@
 """Missing cells filled in: as closed forms say, observed cells as they were, and each row on its own."""
 
 import datetime
+import itertools
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,8 @@ import torch
 
 import isthmus
 from isthmus.core.errors import DataError, OptionError
+from isthmus.core.randomness import Randomness
+from isthmus.domains.table.evidence import Evidence
 from isthmus.domains.table.likelihood import TableLikelihood
 from isthmus.estimator import imputing
 
@@ -115,6 +118,29 @@ def test_where_columns_depend_on_those_before_later_ones_count_too(pairs):
     before = rows["first"].value_counts(normalize=True)[["x", "y", "z"]].to_numpy()
     assert np.abs(before - joint).max() > 0.3  # what a draw without weights would give
     assert model.impute(gap)["first"][0] == "xyz"[joint.argmax()]
+
+
+def test_one_missing_cell_is_told_from_all_others_without_noise(pairs):
+    """Of a row with one gap, draw by draw: p(cell | all other cells), as shares of the joint probability."""
+    model, rows = pairs
+    domain, seen = model.domain_, {name: sorted(rows[name].unique()) for name in rows}
+    every = pd.DataFrame(list(itertools.product(*seen.values())), columns=list(seen))
+    with torch.no_grad():
+        likelihood = model.model_.likelihood(torch.zeros(4, len(every), 1))
+        joint = likelihood.log_prob(domain.tensors(every).float())[0].exp().numpy()
+        for gone, columns in (("first", slice(0, 3)), ("count", slice(3, 4)), ("last", slice(4, 7))):
+            gaps = domain.tensors(every.astype({"count": float})).index_fill(
+                1, torch.tensor(list(seen).index(gone)), torch.nan
+            )
+            told = likelihood.expected(Evidence.of_rows(gaps), torch.zeros(4, len(every)), Randomness(0, "told"))
+            others = [name for name in seen if name != gone]
+            for row in range(len(every)):
+                alike = (every[others] == every.loc[row, others]).all(axis=1)
+                shares = joint[alike] / joint[alike].sum()
+                cells = domain.tensors(every[alike]).numpy()[:, list(seen).index(gone)]
+                wanted = [cells @ shares] if gone == "count" else [shares[cells == code].sum() for code in range(3)]
+                # What lies outside of all bins has a ten-thousandth of the probability.
+                assert told[row, columns].numpy() == pytest.approx(wanted, abs=1e-3)
 
 
 MIXED = pd.DataFrame(
