@@ -66,6 +66,7 @@ def test_the_readme_names_every_command_of_its_promise():
         "decode",
         "generate",
         "impute",
+        "evaluate",
         "score",
         "compress",
         "decompress",

@@ -260,6 +260,20 @@ def test_single_precision_cells_are_compared_as_they_are_shown(low):
     assert condition.met(x).tolist() == [float(cell) >= low for cell in column]
 
 
+def test_cells_under_conditions_are_there_and_others_may_be_missing():
+    """Where the likelihood says what is missing, a condition includes that the cell is there."""
+    gone = DRAWS.random(400) < 0.5  # of both columns, or of neither
+    frame = pd.DataFrame({"a": DRAWS.normal(size=400), "b": DRAWS.normal(size=400)}).mask(gone.reshape(-1, 1))
+    frame["c"] = DRAWS.normal(size=400)
+    options = {"missing": "modelled", "epochs": 40, "learning_rate": 0.01, "random_state": 0, "device": "cpu"}
+    model = isthmus.VAE(2, hidden=(16,), **options).fit(frame)
+    plain = model.sample(4000, random_state=1)
+    rows = model.sample(1000, where={"a": (0, None)}, random_state=2)
+    assert (rows.a >= 0).all()
+    # Four deviations: 4 √(¼/700 + ¼/1000) = 0.1.
+    assert rows.b.isna().mean() == pytest.approx(plain.b[plain.a >= 0].isna().mean(), abs=0.1)
+
+
 def test_missing_cells_meet_no_condition():
     frame = pd.DataFrame({"a": [0.5, None, 2.5] * 9, "b": ["x", "y", None] * 9})
     model = isthmus.VAE(1, hidden=(), epochs=1, random_state=0).fit(frame)

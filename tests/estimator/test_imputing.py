@@ -77,7 +77,7 @@ def test_draws_have_the_conditional_mean_and_spread(linear, monkeypatch):
 def test_guesses_without_weights_are_caught(linear, monkeypatch):
     """A planted bug: codes that are not weighted by what the observed cells say of them."""
     monkeypatch.setattr(imputing, "DRAWS", 4096)
-    monkeypatch.setattr(TableLikelihood, "log_prob", lambda self, x: torch.zeros(self.leading))
+    monkeypatch.setattr(TableLikelihood, "log_prob_of_cells", lambda self, x: torch.zeros(*self.leading, 3))
     mean, deviation = conditional(linear, gaps())
     assert (linear.impute(gaps()).a - mean).abs().max() > 0.5 * deviation
 

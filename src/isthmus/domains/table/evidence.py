@@ -33,6 +33,11 @@ class Evidence:
         """The columns with a range."""
         return torch.nonzero(self.low.isfinite() | self.high.isfinite()).flatten().tolist()
 
+    @property
+    def required(self) -> Tensor:
+        """Which cells (rows, columns) cannot be missing: known ones, and those in a range."""
+        return ~self.cells.isnan() | self.low.isfinite() | self.high.isfinite()
+
     def rows(self, count: int) -> "Evidence":
         """The same known cells in so many rows."""
         return Evidence(self.cells.expand(count, -1), self.low, self.high, self.filled)

@@ -11,6 +11,7 @@ from ...parts.likelihood import Likelihood
 from .blocks import Block, BooleanBlock, CategoryBlock, NumberBlock, QuantityBlock, WholeBlock
 from .columns import BooleanColumn, CategoryColumn, Column, NumberColumn, WholeColumn
 from .evidence import Evidence
+from .missing import MissingCells
 
 Kind = TypeVar("Kind", bound=Column)
 
@@ -20,10 +21,14 @@ class TableHead(nn.Module):
 
     place: Tensor  # where each column of the table stands among the blocks' columns and the empty ones, (columns,)
 
-    def __init__(self, columns: Sequence[Column], family: str, shared_noise: bool = False):
+    def __init__(
+        self, columns: Sequence[Column], family: str, shared_noise: bool = False, missing_modelled: bool = False
+    ):
+        """With `missing_modelled`, whether a cell is missing has a probability; else a missing cell is no evidence."""
         super().__init__()
         self.blocks = _blocks(columns, family, shared_noise)
-        self.sizes = [block.outputs for block in self.blocks]
+        self.missing = MissingCells(columns) if missing_modelled else None
+        self.sizes = [*(block.outputs for block in self.blocks), self.missing.outputs if self.missing else 0]
         self.outputs = max(1, sum(self.sizes))
         covered = [int(i) for block in self.blocks for i in block.index]
         empty = [i for i in range(len(columns)) if i not in set(covered)]
@@ -65,18 +70,25 @@ class TableLikelihood(Likelihood):
         self.leading = outputs.shape[:-1]
         self.like = outputs
         pieces = outputs[..., : sum(head.sizes)].split(head.sizes, dim=-1)
-        self.parts = list(zip(head.blocks, pieces, strict=True))
+        *of_blocks, self.of_missing = pieces
+        self.parts = list(zip(head.blocks, of_blocks, strict=True))
 
     def log_prob_per_feature(self, x: Tensor) -> Tensor:
+        cells = self.log_prob_of_cells(x)
+        return cells if self.head.missing is None else cells + self.head.missing.log_prob(self.of_missing, x)
+
+    def log_prob_of_cells(self, x: Tensor) -> Tensor:
+        """`log_prob_per_feature`, with a missing cell no evidence."""
         return self._in_order([self._log_prob(block, outputs, x) for block, outputs in self.parts], 0.0)
 
     def sample(self, randomness: Randomness) -> Tensor:
-        return self._in_order([block.sample(outputs, randomness) for block, outputs in self.parts], torch.nan)
+        rows = self._in_order([block.sample(outputs, randomness) for block, outputs in self.parts], torch.nan)
+        return rows if self.head.missing is None else self.head.missing.emptied(self.of_missing, rows, randomness)
 
     def completed(self, evidence: Evidence, randomness: Randomness) -> tuple[Tensor, Tensor]:
         """Rows (..., rows, columns), float64, with the unknown cells drawn, and the log-probability (..., rows) that
         the evidence had. As columns are independent given the codes, the draws are from p(row | codes, evidence)."""
-        log_weight = self.log_prob(evidence.cells.to(self.like.dtype)).double()
+        log_weight = self.log_prob_of_cells(evidence.cells.to(self.like.dtype)).double().sum(-1)
         pieces, ranged = [], set(evidence.ranged)
         for block, outputs in self.parts:
             if isinstance(block, QuantityBlock) and not ranged.isdisjoint(block.index.tolist()):
@@ -87,12 +99,18 @@ class TableLikelihood(Likelihood):
             else:
                 cells = block.sample(outputs, randomness)
             pieces.append(cells.double())
-        return evidence.imposed_on(self._in_order(pieces, torch.nan)), log_weight
+        rows = self._in_order(pieces, torch.nan)
+        if self.head.missing is not None and not evidence.filled:
+            required = evidence.required
+            log_weight = log_weight + self.head.missing.log_present(self.of_missing, required).double()
+            rows = torch.where(required, rows, self.head.missing.emptied(self.of_missing, rows, randomness))
+        return evidence.imposed_on(rows), log_weight
 
     def expected(self, evidence: Evidence, log_ratio: Tensor, randomness: Randomness) -> Tensor:
         """What `Expectations` averages, (rows, expectations), NaN of empty columns, over draws of codes (draws, rows)
         that are weighted by exp(log_ratio) and by the known cells."""
-        weights = (log_ratio + self.log_prob(evidence.cells.to(self.like.dtype))).double().softmax(0)
+        log_weights = log_ratio + self.log_prob_of_cells(evidence.cells.to(self.like.dtype)).sum(-1)
+        weights = log_weights.double().softmax(0)
         pieces = {}
         for block, outputs in self.parts:
             widths = block.rare.sizes if isinstance(block, CategoryBlock) else [1] * block.columns
@@ -103,6 +121,7 @@ class TableLikelihood(Likelihood):
         return (weights.unsqueeze(-1) * expected).sum(0)
 
     def mode(self) -> Tensor:
+        """No cell is missing."""
         return self._in_order([block.mode(outputs) for block, outputs in self.parts], torch.nan)
 
     def _log_prob(self, block: Block, outputs: Tensor, x: Tensor) -> Tensor:
