@@ -10,8 +10,8 @@ from isthmus.comparison import verdicts as judging
 MANY_ROWS = 10_000
 
 
-def verdicts(contenders: list[dict[str, Any]], rows: int = MANY_ROWS) -> dict[str, Any]:
-    return judging.verdicts(contenders, rows)
+def verdicts(contenders: list[dict[str, Any]], rows: int = MANY_ROWS, detectors: Any = ()) -> dict[str, Any]:
+    return judging.verdicts(contenders, list(detectors), rows)
 
 
 def contender(variant: str, latent_dim: int, values: list[float], **measured: Any) -> dict[str, Any]:
