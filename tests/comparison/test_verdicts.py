@@ -75,6 +75,24 @@ def test_one_row_is_no_reason_for_a_larger_size():
     assert verdicts(field, 690)["reduce"]["latent_dim"] == 16
 
 
+def detector(values: list[float]) -> dict[str, Any]:
+    runs = [{"anomaly": {"auroc": value}} for value in values]
+    mean = {"anomaly": {"auroc": sum(values) / len(values)}}
+    return {"name": "detector", "title": "Detector", "seeds": len(values), "runs": runs, **mean}
+
+
+@pytest.mark.parametrize(("values", "winner"), [([0.9, 0.9], "detector"), ([0.7, 0.7], "vae-4")])
+def test_the_detector_stands_beside_models_at_its_one_job(values, winner):
+    found = verdicts([contender("vae", 4, [0.8, 0.8])], detectors=[detector(values)])
+    verdict = found["detect"]
+    assert (verdict["winner"], verdict["clear"]) == (winner, True)
+    assert {entry["label"] for entry in verdict["numbers"]} == {"detector", "VAE, size 4"}
+    # It has no latent size: neither the sentences nor the curve over sizes speak of one.
+    assert [entry["name"] for entry in verdict["curve"]] == ["vae-4"]
+    assert "None" not in verdict["headline"] + verdict["because"] and "the detector" in verdict["because"]
+    assert all("detector" not in str(found[job]) for job in ("reduce", "compress", "generate"))
+
+
 def test_a_verdict_from_one_seed_says_so():
     once = verdicts([contender("vae", 4, [0.9]), contender("autoencoder", 4, [0.7])])["detect"]
     twice = verdicts([contender("vae", 4, [0.9, 0.9]), contender("autoencoder", 4, [0.7, 0.7])])["detect"]

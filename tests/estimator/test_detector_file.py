@@ -94,7 +94,7 @@ TAMPERED = {
     "very many members": (optioned("members", 10**9), ""),
     "an option of no detector": (optioned("latent_dim", 3), "latent_dim"),
     "an option out of bounds": (optioned("false_alarm_rate", 7.0), "false_alarm_rate=7"),
-    "sizes of another model": (saying("most_units", 1), "size mismatch"),
+    "sizes of another model": (saying("most_units", 1), "state_dict"),
     "no size": (saying("most_units", 0), ""),
     "a domain that is none": (saying("domain", {"name": "os", "schema": {}}), ""),
     "no domain": (saying("domain", None), ""),

@@ -32,17 +32,17 @@ from .unusual_cells import check_explicable, the_cells_left_out, unusual_cells, 
 LATENT_DIMS = (2, 4, 8)
 HIDDEN = (64, 64)
 # Short, so that the few outliers among the rows are not learnt; the many are, long before.
-STEPS = 800
-BATCH_ROWS = 128
+STEPS = 500
+BATCH_ROWS = 64
 # A row is held against the nearest of so many fitted rows, again and again: few enough that a crowd of outliers is
 # seldom among them.
 GROUP_ROWS = 16
-GROUPS = 6
+GROUPS = 8
 # The weight of what a member cannot reproduce, beside how far its reproduction lies from those of fitted rows.
 RECONSTRUCTION_WEIGHT = 0.5
-# Rows that set the alarm rate, and those of them that say what is usual for a column.
+# Rows that set the alarm rate; those of them that say what is usual for a column, fewer where a row has many cells.
 MOST_CALIBRATION_ROWS = 5_000
-USUAL_ROWS = 64
+FEWEST_USUAL_ROWS, MOST_USUAL_ROWS, USUAL_CELLS = 8, 64, 1280
 # Rows compared at a time: their factors stay in the processor's cache.
 COMPARED_ROWS = 256
 # Rows, each without one of its cells, that are scored at a time.
@@ -52,7 +52,7 @@ BLAMED_ROWS = 4096
 class DetectorOptions(Options):
     """Options of the detector."""
 
-    members: Count = option(8, "small VAEs whose scores are averaged")
+    members: Count = option(6, "small VAEs whose scores are averaged")
     contamination: Literal["auto"] | Annotated[Number, Field(gt=0, le=0.5)] = option(
         "auto", "share of the fitted rows that predict() calls outliers; 'auto' keeps to false_alarm_rate instead"
     )
@@ -91,7 +91,7 @@ class Detector(OutlierMixin, BaseEstimator):
 
     def __init__(
         self,
-        members: int = 8,
+        members: int = 6,
         *,
         contamination: float | str = "auto",
         false_alarm_rate: float = 0.05,
@@ -131,7 +131,7 @@ class Detector(OutlierMixin, BaseEstimator):
         calibrating = (learned if held_out is None else held_out)[:MOST_CALIBRATION_ROWS]
         self.tail_ = Tail.of(self._raw(calibrating))
         self.training_ |= {"rows": len(learned), "calibration_rows": 0 if held_out is None else len(calibrating)}
-        self.usual_ = self._blame(calibrating[:USUAL_ROWS])[0].mean(0) if self.explains else np.zeros(0)
+        self.usual_ = self._usual(calibrating) if self.explains else np.zeros(0)
         self.offset_ = math.log(options.false_alarm_rate)
         if options.contamination != "auto":
             self.offset_ = float(np.quantile(self.tail_.log_share(self._raw(x)), options.contamination))
@@ -215,6 +215,9 @@ class Detector(OutlierMixin, BaseEstimator):
         """The members, trained on rows `x`, and facts of the run."""
         fittings = list(self._fittings(options, len(x)))
         models = [fitting.build(int(fitting.shared.latent_dim)) for fitting in fittings]
+        # Of more rows than the steps can take, a random sample is as good as all of them.
+        if len(x) > STEPS * BATCH_ROWS:
+            x = x[Randomness(self._seed, "trained rows").permutation(len(x))[: STEPS * BATCH_ROWS]]
         epochs = math.ceil(STEPS / max(1.0, len(x) / BATCH_ROWS))
         plans = [Plan(epochs, BATCH_ROWS, fitting.shared.learning_rate, seed=fitting.seed) for fitting in fittings]
         outcomes = sweep(models, as_input(x).to(self._device), None, plans, fittings[0].domain.draw)
@@ -277,6 +280,11 @@ class Detector(OutlierMixin, BaseEstimator):
             nearest = apart.reshape(-1, GROUPS, size).min(-1).sum(-1) / GROUPS
             result[rows] = nearest + RECONSTRUCTION_WEIGHT * self.dissimilarity_.between(matrix[rows], decoded[rows])
         return result
+
+    def _usual(self, x: Tensor) -> np.ndarray:
+        """By how much a cell of each column raises the score of a usual row, shape (columns,)."""
+        rows = min(MOST_USUAL_ROWS, max(FEWEST_USUAL_ROWS, USUAL_CELLS // x.shape[1]))
+        return self._blame(x[:rows])[0].mean(0)
 
     def _blame(self, x: Tensor) -> tuple[np.ndarray, np.ndarray]:
         """By how much each cell raises its row's score, and the cell expected instead in the form of `Domain.matrix`.
