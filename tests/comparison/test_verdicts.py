@@ -86,7 +86,7 @@ def test_the_detector_stands_beside_models_at_its_one_job(values, winner):
     found = verdicts([contender("vae", 4, [0.8, 0.8])], detectors=[detector(values)])
     verdict = found["detect"]
     assert (verdict["winner"], verdict["clear"]) == (winner, True)
-    assert {entry["label"] for entry in verdict["numbers"]} == {"detector", "VAE, size 4"}
+    assert {entry["label"] for entry in verdict["numbers"]} == {"Detector", "VAE, size 4"}
     # It has no latent size: neither the sentences nor the curve over sizes speak of one.
     assert [entry["name"] for entry in verdict["curve"]] == ["vae-4"]
     assert "None" not in verdict["headline"] + verdict["because"] and "the detector" in verdict["because"]

@@ -131,7 +131,7 @@ class Entry:
 
     @property
     def label(self) -> str:
-        return title(self.variant) + (f", size {self.latent_dim}" if self.latent_dim else "")
+        return f"{title(self.variant)}, size {self.latent_dim}" if self.latent_dim else title(self.variant).capitalize()
 
     @property
     def brief(self) -> str:

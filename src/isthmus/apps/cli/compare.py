@@ -36,7 +36,8 @@ def compare(
         ),
     ] = None,
     models: Annotated[
-        str, typer.Option(metavar="NAME,…", help="Models to compare; pca, detector and those that `isthmus models` lists.")
+        str,
+        typer.Option(metavar="NAME,…", help="Models to compare; pca, detector and those that `isthmus models` lists."),
     ] = "pca,ae,vae,detector",
     latent: Annotated[
         str | None,
