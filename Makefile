@@ -28,7 +28,7 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS)
 
 demo: $(INSTALLED)
 	@mkdir -p $(dir $(DEMO))
-	$(BIN)/isthmus compare digits --target target --models pca,ae,vae,detector --latent 2,4,8,16 --seeds 2 --out $(DEMO)
+	$(BIN)/isthmus compare digits --target target --models pca,ae,vae --latent 2,4,8,16 --seeds 2 --out $(DEMO)
 	@echo "Open file://$(abspath $(DEMO))/report.html in a browser."
 
 test: $(INSTALLED)
