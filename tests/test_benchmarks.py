@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 import generation
+import imputation
 from contenders import CONTENDERS, NEEDED, Contender, SkippedError, answer_in, run
 from rounds import Rounds, Spread, steady_rate, turns
 from speed import goal_table, measured, rate_table, whole_batches, write_pixels
@@ -176,3 +177,37 @@ def test_a_peer_of_generation_without_an_environment_is_skipped_with_a_word(tmp_
     monkeypatch.setattr(generation, "ENVIRONMENTS", tmp_path)
     with pytest.raises(SkippedError, match="make bench-peers PEERS=ctgan"):
         generation.peer("TVAE")(generation.Data(people(20, 0), people(10, 1), "income"), 0)
+
+
+def test_hidden_cells_are_measured_in_their_columns_own_units():
+    truth = people(400, 0)
+    gaps, hidden = imputation.with_gaps(truth, 1)
+    assert gaps.isna().to_numpy()[hidden].all() and not hidden[truth["job"].isna(), 1].any()
+    assert 0.1 < hidden.mean() < 0.25
+    alone = imputation.measured(truth, imputation.columns_alone(gaps, gaps, 0), hidden)
+    assert alone["age"] == pytest.approx(1, abs=0.15)  # the mean is one deviation off
+    assert imputation.measured(truth, truth, hidden) == {"age": 0, "job": 1, "income": 1}
+    for encoding in ("ordinal", "dummies"):
+        iterative = imputation.measured(truth, imputation.CONTENDERS[f"iterative-{encoding}"](gaps, gaps, 0), hidden)
+        assert iterative["income"] > alone["income"] + 0.1  # job tells income, where it is there
+
+
+@pytest.mark.parametrize(("dummies", "width"), [(True, 3), (False, 3)])
+def test_encoded_rows_come_back(dummies, width):
+    rows = people(50, 0)
+    encoding = imputation.Encoding(rows, dummies)
+    matrix = encoding.numbers(rows)
+    assert matrix.shape == (50, width) and np.isnan(matrix[rows["job"].isna(), 1]).all()
+    known = rows["job"].notna()
+    back = encoding.rows(matrix[known])
+    pd.testing.assert_frame_equal(back, rows[known].reset_index(drop=True), check_dtype=False)
+
+
+def test_a_win_is_over_the_better_of_both_peers():
+    truth = people(5, 0)
+    assert imputation.is_better(truth, "age", 0.5, [0.6, 0.9]) and not imputation.is_better(
+        truth, "age", 0.7, [0.6, 0.9]
+    )
+    assert imputation.is_better(truth, "job", 0.8, [0.6, 0.7]) and not imputation.is_better(
+        truth, "job", 0.65, [0.6, 0.7]
+    )

@@ -426,13 +426,14 @@ class VAE(_Estimator):
     """q(z|x) = N(μ, σ²), p(z) = N(0, 1); maximises E[log p(x|z)] − β KL(q(z|x) ‖ p(z)).
 
     Kingma & Welling (2014), https://arxiv.org/abs/1312.6114; β: Higgins et al. (2017); free bits: Kingma et al.
-    (2016), https://arxiv.org/abs/1606.04934
+    (2016), https://arxiv.org/abs/1606.04934; hidden cells: Ivanov et al. (2019), https://arxiv.org/abs/1806.02382
 
     Options:
         latent_dim: latent units; 'auto' picks a number from the data (default 8)
         beta: weight on the KL term; 1 gives the evidence lower bound (default 1.0)
         free_bits: nats each latent unit may carry before its KL is charged (default 0.0)
         warmup: epochs over which the KL term's weight rises from 0, at most half of all (default 0.0)
+        mask_fraction: share of cells hidden from the encoder in training (tables) (default 0.0)
         kl: how the KL term is found (default 'closed form')
         hidden: widths of the hidden layers, such as (400,); the decoder mirrors the encoder (default 'auto')
         network: kind of network; convolutional is for images, attention between columns for tables (default
@@ -471,6 +472,7 @@ class VAE(_Estimator):
         beta: float = 1.0,
         free_bits: float = 0.0,
         warmup: float = 0.0,
+        mask_fraction: float = 0.0,
         kl: Literal["closed form", "sampled"] = "closed form",
         hidden: Literal["auto"] | tuple[int, ...] = "auto",
         network: Literal["auto", "dense", "convolutional", "attention"] = "auto",

@@ -136,8 +136,11 @@ class Domain(ABC):
         """The rows nearest to such features: the inverse of `features` for rows without missing cells."""
 
     @abstractmethod
-    def encoder(self, outputs: int, options: NetworkOptions) -> Encoder:
-        """Tensors → (rows, outputs)."""
+    def encoder(self, outputs: int, options: NetworkOptions, hides_cells: bool = False) -> Encoder:
+        """Tensors → (rows, outputs). With `hides_cells`, any cell may be missing, also where none was when fitted.
+
+        Raises OptionError where no cell can be missing.
+        """
 
     @abstractmethod
     def decoder(self, inputs: int, options: NetworkOptions, shared_noise: bool = False) -> nn.Module:
@@ -195,8 +198,8 @@ class DomainNetworks:
     def __init__(self, domain: Domain, options: NetworkOptions):
         self.domain, self.options = domain, options
 
-    def encoder(self, outputs: int) -> Encoder:
-        return self.domain.encoder(outputs, self.options)
+    def encoder(self, outputs: int, hides_cells: bool = False) -> Encoder:
+        return self.domain.encoder(outputs, self.options, hides_cells)
 
     def decoder(self, inputs: int, shared_noise: bool = False) -> nn.Module:
         return self.domain.decoder(inputs, self.options, shared_noise)

@@ -9,6 +9,7 @@ from .gaussian import Gaussian
 from .mixture import Mixture
 from .point_mass import PointMass
 from .student_t import StudentT
+from .symmetric import Symmetric
 
 __all__ = [
     "Bernoulli",
@@ -20,4 +21,5 @@ __all__ = [
     "Mixture",
     "PointMass",
     "StudentT",
+    "Symmetric",
 ]
