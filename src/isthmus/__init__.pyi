@@ -36,8 +36,8 @@ class Autoencoder(_Estimator):
         activation: function between layers (default 'relu')
         data: what rows are: 'table', 'image', or told by their type (default 'auto')
         likelihood: noise of numbers or pixels, such as 'gaussian' or 'bernoulli' (default 'auto')
-        missing: whether missing cells of a table have a probability; 'auto': with likelihood='autoregressive'
-    only (default 'auto')
+        missing: whether missing cells of a table have a probability; 'auto': with 'autoregressive' alone (default
+    'auto')
         prior: what new codes are drawn from: the model's prior, or a flow fitted to the rows' codes (default
     'own')
         epochs: passes over the rows; 'auto' aims at 4,000 steps (default 'auto')
@@ -103,8 +103,8 @@ class FactorVAE(_Estimator):
         activation: function between layers (default 'relu')
         data: what rows are: 'table', 'image', or told by their type (default 'auto')
         likelihood: noise of numbers or pixels, such as 'gaussian' or 'bernoulli' (default 'auto')
-        missing: whether missing cells of a table have a probability; 'auto': with likelihood='autoregressive'
-    only (default 'auto')
+        missing: whether missing cells of a table have a probability; 'auto': with 'autoregressive' alone (default
+    'auto')
         prior: what new codes are drawn from: the model's prior, or a flow fitted to the rows' codes (default
     'own')
         epochs: passes over the rows; 'auto' aims at 4,000 steps (default 'auto')
@@ -168,8 +168,8 @@ class FSQ(_Estimator):
         activation: function between layers (default 'relu')
         data: what rows are: 'table', 'image', or told by their type (default 'auto')
         likelihood: noise of numbers or pixels, such as 'gaussian' or 'bernoulli' (default 'auto')
-        missing: whether missing cells of a table have a probability; 'auto': with likelihood='autoregressive'
-    only (default 'auto')
+        missing: whether missing cells of a table have a probability; 'auto': with 'autoregressive' alone (default
+    'auto')
         prior: what new codes are drawn from: the model's prior, or a flow fitted to the rows' codes (default
     'own')
         epochs: passes over the rows; 'auto' aims at 4,000 steps (default 'auto')
@@ -232,8 +232,8 @@ class IWAE(_Estimator):
         activation: function between layers (default 'relu')
         data: what rows are: 'table', 'image', or told by their type (default 'auto')
         likelihood: noise of numbers or pixels, such as 'gaussian' or 'bernoulli' (default 'auto')
-        missing: whether missing cells of a table have a probability; 'auto': with likelihood='autoregressive'
-    only (default 'auto')
+        missing: whether missing cells of a table have a probability; 'auto': with 'autoregressive' alone (default
+    'auto')
         prior: what new codes are drawn from: the model's prior, or a flow fitted to the rows' codes (default
     'own')
         epochs: passes over the rows; 'auto' aims at 4,000 steps (default 'auto')
@@ -301,8 +301,8 @@ class LadderVAE(_Estimator):
         activation: function between layers (default 'relu')
         data: what rows are: 'table', 'image', or told by their type (default 'auto')
         likelihood: noise of numbers or pixels, such as 'gaussian' or 'bernoulli' (default 'auto')
-        missing: whether missing cells of a table have a probability; 'auto': with likelihood='autoregressive'
-    only (default 'auto')
+        missing: whether missing cells of a table have a probability; 'auto': with 'autoregressive' alone (default
+    'auto')
         prior: what new codes are drawn from: the model's prior, or a flow fitted to the rows' codes (default
     'own')
         epochs: passes over the rows; 'auto' aims at 4,000 steps (default 'auto')
@@ -372,8 +372,8 @@ class TopKAutoencoder(_Estimator):
         activation: function between layers (default 'relu')
         data: what rows are: 'table', 'image', or told by their type (default 'auto')
         likelihood: noise of numbers or pixels, such as 'gaussian' or 'bernoulli' (default 'auto')
-        missing: whether missing cells of a table have a probability; 'auto': with likelihood='autoregressive'
-    only (default 'auto')
+        missing: whether missing cells of a table have a probability; 'auto': with 'autoregressive' alone (default
+    'auto')
         prior: what new codes are drawn from: the model's prior, or a flow fitted to the rows' codes (default
     'own')
         epochs: passes over the rows; 'auto' aims at 4,000 steps (default 'auto')
@@ -441,8 +441,8 @@ class VAE(_Estimator):
         activation: function between layers (default 'relu')
         data: what rows are: 'table', 'image', or told by their type (default 'auto')
         likelihood: noise of numbers or pixels, such as 'gaussian' or 'bernoulli' (default 'auto')
-        missing: whether missing cells of a table have a probability; 'auto': with likelihood='autoregressive'
-    only (default 'auto')
+        missing: whether missing cells of a table have a probability; 'auto': with 'autoregressive' alone (default
+    'auto')
         prior: what new codes are drawn from: the model's prior, or a flow fitted to the rows' codes (default
     'own')
         epochs: passes over the rows; 'auto' aims at 4,000 steps (default 'auto')

@@ -329,7 +329,7 @@ class TestScore:
 @pytest.fixture
 def brief(monkeypatch: pytest.MonkeyPatch) -> None:
     """Detectors are trained too briefly to find much, which is not what is asked of commands."""
-    monkeypatch.setattr("isthmus.estimator.detector.STEPS", 30)
+    monkeypatch.setattr("isthmus.estimator.detector.STEPS", 5)
 
 
 @pytest.mark.usefixtures("brief")

@@ -116,8 +116,9 @@ class Domain(ABC):
         """Sentences about what these rows hold that the fitted ones did not, such as unseen categories."""
         return []
 
-    def with_densities(self) -> "Domain":
-        """A domain of the same tensors, for networks: what has an order is a density there, whole numbers too."""
+    def with_heavy_tails(self) -> "Domain":
+        """A domain of the same tensors, for networks that outliers should not pull: what has an order, whole numbers
+        too, is a density with heavy tails there."""
         return self
 
     def draw(self, x: Tensor, randomness: Randomness) -> Tensor:

@@ -147,9 +147,9 @@ class Table(Domain):
         found = (column.surprise(cells) for column, cells in zip(self.columns, self._cells(rows), strict=True))
         return [sentence for sentence in found if sentence]
 
-    def with_densities(self) -> "Table":
+    def with_heavy_tails(self) -> "Table":
         columns = [column.as_number() if isinstance(column, WholeColumn) else column for column in self.columns]
-        return Table(columns, self.container, self.family, missing_modelled=self.missing_modelled)
+        return Table(columns, self.container, "student_t")
 
     def _cells(self, rows: Rows) -> list[pa.Array]:
         """The fitted columns, picked by name, whatever their order."""
