@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from ..core.randomness import Randomness
+from ..core.sparse import HeldRows
 from ..variants.base import Variant
 from .members import Members
 from .noise import Request
@@ -15,7 +16,7 @@ BATCH = 1024
 class Validation:
     """Rows that are held out, and the loss of members on them; the same noise each time."""
 
-    def __init__(self, x: Tensor, draw: Draw):
+    def __init__(self, x: HeldRows, draw: Draw):
         self.x, self.draw = x, draw
         self.members: Members | None = None
         self.requests: dict[int, list[list[Request]]] = {}  # by the rows of a batch
