@@ -109,7 +109,7 @@ def traversals(estimator: Estimator, codes: np.ndarray, *, steps: int = 9, most_
                 **_decoded(estimator, torch.from_numpy(walk)),
             }
         )
-    return {"kind": estimator.domain_.name, "units": units}
+    return {"kind": estimator.domain_.picture_kind, "units": units}
 
 
 def heat_maps(estimator: Estimator, effect: np.ndarray) -> list[str]:

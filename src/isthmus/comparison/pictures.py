@@ -57,7 +57,7 @@ def _presentable(contender: Contender, rows: int) -> Tensor:
     """New rows to look at: without the noise of single pixels where the model can leave it out."""
     if isinstance(contender, Autoencoding):
         estimator = contender.estimator
-        return estimator.sample_tensors(rows, contender.seed, noise=estimator.domain_.picture_kind == "table")
+        return estimator.sample_tensors(rows, contender.seed, noise=estimator.domain_.name != "image")
     return contender.sample(rows)
 
 

@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from .. import domains, variants
+from ..core.errors import DataError
 from ..core.options import Options, option
 from ..core.randomness import Randomness, seed_from
 from ..domains.base import Domain, Rows
@@ -346,6 +347,8 @@ class Detector(OutlierMixin, BaseEstimator):
 def _domain(rows: Rows, options: DetectorOptions) -> Domain:
     """The schema of the rows; numbers of tables have noise with heavy tails, which outliers cannot pull as far."""
     domain = fitted_domain(rows, SharedOptions(data=options.data))
+    if domain.name == "counts":
+        raise DataError("a detector is for tables and images; of counts, take a VAE's score_samples and predict")
     if "student_t" not in domain.likelihoods:
         return domain
     return fitted_domain(rows, SharedOptions(data=options.data, likelihood="student_t"))

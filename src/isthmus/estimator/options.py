@@ -41,7 +41,7 @@ class SharedOptions(Options):
     hidden: Widths = option("auto", "widths of the hidden layers, such as (400,); the decoder mirrors the encoder")
     network: Literal["auto", "dense", "convolutional"] = option("auto", "kind of network; convolutional is for images")
     activation: Literal["relu", "silu", "gelu", "tanh"] = option("relu", "function between layers")
-    data: str = option("auto", "what rows are: 'table', 'image', or told by their type")
+    data: str = option("auto", "what rows are: 'table', 'image', 'counts', or told by their type")
     likelihood: str = option("auto", "noise of numbers or pixels, such as 'gaussian' or 'bernoulli'")
     prior: Literal["own", "flow_matching"] = option(
         "own", "what new codes are drawn from: the model's prior, or a flow fitted to the rows' codes"

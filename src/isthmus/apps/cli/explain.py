@@ -12,6 +12,14 @@ if TYPE_CHECKING:
     from ...estimator.base import Estimator
 
 
+EFFECT_UNITS = {
+    "counts": "log(1 + count)",
+    "image": "share of black to white",
+    "table": "standard deviations of the column; for categories the probability that moves",
+}
+COLUMNS = {"counts": "column", "image": "pixel"}
+
+
 def explain(
     model: arguments.Model,
     out: arguments.Folder,
@@ -64,14 +72,12 @@ def explanation(estimator: "Estimator", codes: Any) -> dict[str, Any]:
         "latent_dim": estimator.latent_dim_,
         "rows": len(codes),
         "carries": strongest(effect, domain.column_names),
-        "effect_unit": "share of black to white"
-        if domain.picture_kind == "image"
-        else "standard deviations of the column; for categories the probability that moves",
+        "effect_unit": EFFECT_UNITS[domain.name],
         "traversals": traversals(estimator, codes),
     }
     if hasattr(estimator, "size_search_"):
         facts["size_search"] = estimator.size_search_
-    if domain.picture_kind == "image":
+    if domain.name == "image":
         maps = heat_maps(estimator, effect)
         facts["heat_maps"] = {str(entry["unit"]): maps[entry["unit"]] for entry in facts["carries"]}
     return facts
@@ -83,7 +89,7 @@ def _show(facts: dict[str, Any]) -> None:
         print_table(["unit", "moves", "from", "to"], _moves(facts), left=2)
     else:
         strengths = [[f"unit {entry['unit']}", number(entry["columns"][0]["effect"])] for entry in facts["carries"]]
-        print_table(["unit", "largest change of a pixel (share of black to white)"], strengths)
+        print_table(["unit", f"largest change of a {COLUMNS[facts['domain']]} ({facts['effect_unit']})"], strengths)
     if asleep:
         print(f"{asleep} of {facts['latent_dim']} units move{'s' * (asleep == 1)} next to nothing.")
     if "size_search" in facts:

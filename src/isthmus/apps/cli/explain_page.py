@@ -25,7 +25,8 @@ def render(facts: dict[str, Any]) -> str:
 def _units(facts: dict[str, Any]) -> list[dict[str, Any]]:
     carried = {entry["unit"]: entry["columns"] for entry in facts["carries"]}
     if facts["traversals"]["kind"] == "image":
-        return [unit | {"heat": facts["heat_maps"][str(unit["unit"])]} for unit in facts["traversals"]["units"]]
+        heat = facts.get("heat_maps", {})
+        return [unit | {"heat": heat.get(str(unit["unit"]))} for unit in facts["traversals"]["units"]]
     ranges = _ranges(facts["traversals"]["units"])
     return [
         {"label": unit["label"], "columns": _columns(unit, carried[unit["unit"]], ranges)}
