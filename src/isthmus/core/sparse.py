@@ -87,7 +87,8 @@ class SparseRows:
 
     def arrays(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Values, columns and starts: what SciPy makes a matrix of."""
-        return self.values.cpu().numpy(), self.columns.cpu().numpy(), self.starts.cpu().numpy()
+        values, columns, starts = (part.detach().cpu().numpy() for part in (self.values, self.columns, self.starts))
+        return values, columns, starts
 
 
 HeldRows = Tensor | SparseRows

@@ -156,9 +156,7 @@ class Fitting:
         return {
             "model": self.variant.__name__,
             "options": _json_like({"latent_dim": latent_dim, **shared, **self.own.model_dump()}),
-            "data": x.digest
-            if isinstance(x, StreamedBatches)
-            else _digest(x),
+            "data": x.digest if isinstance(x, StreamedBatches) else _digest(x),
             "seed": self.seed,
         }
 

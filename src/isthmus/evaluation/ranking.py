@@ -34,9 +34,7 @@ def ndcg(scores: np.ndarray, relevant: Matrix, seen: Matrix | None = None, *, fi
     return _shares(hits @ discounts, best[np.minimum(hits.shape[1], count)])
 
 
-def _hits(
-    scores: np.ndarray, relevant: Matrix, seen: Matrix | None, first: int
-) -> tuple[np.ndarray, np.ndarray]:
+def _hits(scores: np.ndarray, relevant: Matrix, seen: Matrix | None, first: int) -> tuple[np.ndarray, np.ndarray]:
     """Whether each of the highest items is relevant (rows, first), and how many of the row are (rows,)."""
     scores, wanted = np.asarray(scores, np.float64), _mask(relevant)
     if scores.ndim != 2 or scores.shape != wanted.shape:

@@ -79,9 +79,7 @@ class Counts(Domain):
         highest = int(matrix.data.max(initial=0))
         overdispersion = _overdispersion(matrix, totals, column_totals)
         family = _auto_family(highest, overdispersion) if likelihood == "auto" else likelihood
-        return cls(
-            _container(rows), rows.dtype.name, family, column_totals, Totals.of(totals), highest, overdispersion
-        )
+        return cls(_container(rows), rows.dtype.name, family, column_totals, Totals.of(totals), highest, overdispersion)
 
     @classmethod
     def survey(cls) -> Survey:
@@ -247,8 +245,8 @@ def _cast(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
     """Counts in the type that was fitted, which a drawn one may be too large for."""
     if dtype.kind == "b":
         return values > 0
-    if dtype.kind in "ui":
-        values = np.minimum(values, np.iinfo(dtype).max)
+    if dtype.kind in "ui" and values.max(initial=0) > (largest := np.iinfo(dtype).max):
+        values = np.minimum(values, largest)
     return values.astype(dtype)
 
 
