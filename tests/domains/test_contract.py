@@ -112,7 +112,7 @@ def test_features_lead_back_to_rows(name, case):
 
 @every_case
 def test_a_matrix_leads_back_to_rows(name, case):
-    domain, rows, x = fitted(name, case)
+    domain, _rows, x = fitted(name, case)
     matrix = domain.matrix(x)
     assert matrix.dtype == np.float64
     assert matrix.shape == (len(x), len(domain.column_names)) == (len(x), len(domain.categorical))

@@ -142,19 +142,15 @@ def test_bad_counts_are_one_line(rows, options, said):
 
 
 def test_what_counts_cannot_do_is_said(fitted):
-    for asked in (
-        lambda: fitted.explain_scores(made()),
-        lambda: fitted.compress(made()),
-        lambda: isthmus.Detector().fit(made()),
-    ):
-        with pytest.raises(DataError) as raised:
-            asked()
-        assert "\n" not in str(raised.value) and "count" in str(raised.value)
+    for asked in (fitted.explain_scores, fitted.compress, isthmus.Detector().fit):
+        with pytest.raises(DataError, match="count") as raised:
+            asked(made())
+        assert "\n" not in str(raised.value)
 
 
 def test_a_table_s_model_takes_no_counts(fitted):
     table = model(epochs=1).fit(made().toarray().astype(float) + 0.5)
-    with pytest.raises(DataError, match="counts|table"):
+    with pytest.raises(DataError, match="was fitted to table data"):
         table.transform(made())
     with pytest.raises(DataError, match="24"):
         fitted.transform(made()[:, :9])

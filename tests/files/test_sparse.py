@@ -1,5 +1,6 @@
 """Sparse matrices from and to files; what claims too much, is damaged or would be unpickled is refused."""
 
+import contextlib
 import io
 import zipfile
 
@@ -60,7 +61,7 @@ def saved(path, **changes):
     stream = io.BytesIO()
     scipy.sparse.save_npz(stream, MATRIX)
     stream.seek(0)
-    parts = {name: array for name, array in np.load(stream).items()} | changes
+    parts = dict(np.load(stream).items()) | changes
     np.savez(path, **{name: array for name, array in parts.items() if array is not None})
 
 
@@ -99,10 +100,8 @@ def test_every_flipped_byte_is_an_error_or_leaves_a_matrix(tmp_path):
     whole = (tmp_path / "counts.npz").read_bytes()
     for place in range(0, len(whole), 11):
         (tmp_path / "bad.npz").write_bytes(whole[:place] + bytes([whole[place] ^ 0x41]) + whole[place + 1 :])
-        try:
+        with contextlib.suppress(DataError):
             assert read(tmp_path / "bad.npz").rows.shape[0] > 0
-        except DataError:
-            pass
 
 
 def test_claims_come_first(tmp_path, monkeypatch):

@@ -97,7 +97,7 @@ def general_tools(domain: Domain, test: HeldRows) -> dict[str, Any]:
 
 
 def _sparse_bytes(x: SparseRows) -> bytes:
-    """How many numbers of each row are not 0, their columns and their values, each in as many bits as all of them need."""
+    """How many numbers of each row are not 0, their columns and their values, in as many bits as each needs."""
     values, columns, starts = x.arrays()
     return b"".join(_narrow(part).tobytes() for part in (np.diff(starts), columns, values))
 

@@ -47,8 +47,8 @@ class Survey(ABC):
 class Domain(ABC):
     """Rows of one kind. `fit` learns a schema from them; the schema is plain JSON and all there is to save.
 
-    Tensors have rows first and NaN where a cell is missing. They are exact: `rows(tensors(x))` gives x back. Rows of few
-    numbers other than 0 are held as `SparseRows`; batches of them, and what networks see, are dense tensors.
+    Tensors have rows first and NaN where a cell is missing. They are exact: `rows(tensors(x))` gives x back. Rows of
+    few numbers other than 0 are held as `SparseRows`; batches of them, and what networks see, are dense tensors.
     """
 
     name: ClassVar[str]

@@ -54,7 +54,7 @@ def read_sparse_npz(path: Path) -> scipy.sparse.csr_array | scipy.sparse.csr_mat
 def read_matrix_market(path: Path) -> scipy.sparse.csr_array | scipy.sparse.csr_matrix:
     """The matrix of a .mtx file, dense ones too."""
     with damage_named(path, "a Matrix Market file"):
-        rows, columns, entries, form, *_ = scipy.io.mminfo(path)
+        rows, _columns, entries, form, *_ = scipy.io.mminfo(path)
         check_bytes(path, max(rows * 8, entries * BYTES_PER_NUMBER))
         if form == "coordinate" and entries > path.stat().st_size:
             raise DataError(f"{shown(path)}: says it holds {entries:,} numbers but is cut short; make it anew")

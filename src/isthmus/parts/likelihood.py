@@ -27,8 +27,10 @@ class Likelihood(ABC):
         return self.log_prob(x)
 
     def given(self, x: Tensor) -> "Likelihood":
-        """The distribution of rows that agree with `x` in what the likelihood takes as known of a row, such as its total;
-        the same, where it takes nothing."""
+        """The distribution of rows that agree with `x` in what the likelihood takes as known, such as a row's total.
+
+        The same, where it takes nothing.
+        """
         return self
 
     def without_context(self) -> "Likelihood":

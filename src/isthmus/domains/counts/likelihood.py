@@ -9,8 +9,8 @@ from ...parts.likelihood import Likelihood
 from .totals import Totals
 
 FAMILIES = ("multinomial", "poisson", "negative_binomial", "zero_inflated_negative_binomial")
-# The logarithm of the inverse dispersion stays within this, either way: 3,000 is a Poisson distribution to all purposes,
-# and differences of log-gamma functions of larger numbers lose digits.
+# The logarithm of the inverse dispersion stays within this, either way: 3,000 is a Poisson distribution to all
+# purposes, and differences of log-gamma functions of larger numbers lose digits.
 LARGEST_LOG_DISPERSION = 8.0
 # Below this share of a row's total no column's rate counts.
 LEAST_LOG_SHARE = -30.0

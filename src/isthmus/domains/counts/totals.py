@@ -17,8 +17,8 @@ LEAST_SCALE = 0.05
 class Totals:
     """Quantiles of the fitted totals, evenly spaced, of `rows` rows.
 
-    A total is drawn by going evenly from one quantile to the next on the scale of log(1 + total). Its probability is that
-    of such draws, mixed with a wide distribution over all whole numbers, which has the weight of one row.
+    A total is drawn by going evenly from one quantile to the next on the scale of log(1 + total). Its probability is
+    that of such draws, mixed with a wide distribution over all whole numbers, which has the weight of one row.
     """
 
     def __init__(self, quantiles: np.ndarray, rows: int):
