@@ -20,6 +20,8 @@ from .totals import Totals
 CONTAINERS = ("csr_matrix", "csr_array", "array")
 # Counts that vary so much more than Poisson's given their rows' totals call for another distribution.
 OVERDISPERSED = 1.1
+# The size of initial weights of columns, beside those of other layers.
+INITIAL_SHARE = 0.1
 
 
 class Counts(Domain):
@@ -174,6 +176,7 @@ class Counts(Domain):
 
     def encoder(self, outputs: int, options: NetworkOptions) -> Encoder:
         network = Perceptron(self.width, self._widths(options), outputs, options.activation)
+        _quietened(network, first=True)
         return Encoder(self.features(), nn.Sequential(OneLength(), network))
 
     def decoder(self, inputs: int, options: NetworkOptions, shared_noise: bool = False) -> Decoder:
@@ -181,6 +184,7 @@ class Counts(Domain):
         head = CountHead(self.family, (shares / shares.sum()).log(), self.totals)
         outputs = self.width * head.outputs_per_column
         network = Perceptron(inputs, self._widths(options)[::-1], outputs, options.activation)
+        _quietened(network, first=False)
         return Decoder(network, head)
 
     def _widths(self, options: NetworkOptions) -> tuple[int, ...]:
@@ -233,6 +237,20 @@ class OneLength(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         return features * torch.rsqrt(features.square().mean(-1, keepdim=True) + 1e-12)
+
+
+@torch.no_grad()
+def _quietened(network: nn.Module, first: bool) -> None:
+    """Make the initial weights of the first or the last layer small, which are those of the columns.
+
+    Most columns are rare. Their weights learn little, and what they had at random would stay as noise: in codes, and in
+    the rates of what is seldom counted.
+    """
+    layers = [module for module in network.modules() if isinstance(module, nn.Linear)]
+    layer = layers[0 if first else -1]
+    layer.weight.mul_(INITIAL_SHARE)
+    if not first:
+        layer.bias.zero_()
 
 
 def _container(rows: Rows) -> str:
