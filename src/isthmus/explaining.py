@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from .core.randomness import Randomness
+from .core.sparse import dense
 from .domains.table import Table
 from .domains.table.columns import BooleanColumn, CategoryColumn, Column, EmptyColumn
 from .domains.table.frames import to_arrow
@@ -127,7 +128,7 @@ def excess_surprise(estimator: Estimator, x: Tensor) -> np.ndarray:
     the row with the cell and without it. What is usual for a column is the median over rows that the model itself
     generates, so a row's numbers depend on the row alone. Missing cells have 0.
     """
-    generated = estimator.sample_tensors(USUAL_ROWS, estimator._seed)
+    generated = dense(estimator.sample_tensors(USUAL_ROWS, estimator._seed))
     usual = np.median(_surprise(estimator, generated), axis=0)
     return np.where(x.isnan().numpy(), 0.0, _surprise(estimator, x) - usual)
 

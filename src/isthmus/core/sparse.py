@@ -82,8 +82,8 @@ class SparseRows:
         return torch.zeros(size, dtype=kind, device=self.device).index_add_(0, places, self.values.to(kind))
 
     def to(self, device: torch.device) -> "SparseRows":
-        parts = (part.to(device) for part in (self.starts, self.columns, self.values))
-        return SparseRows(*parts, self.width)
+        starts, columns, values = (part.to(device) for part in (self.starts, self.columns, self.values))
+        return SparseRows(starts, columns, values, self.width)
 
     def arrays(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Values, columns and starts: what SciPy makes a matrix of."""

@@ -19,7 +19,7 @@ from .. import variants
 from ..core.errors import OptionError
 from ..core.options import Options
 from ..core.randomness import Randomness, seed_from
-from ..core.sparse import HeldRows, joined
+from ..core.sparse import HeldRows, dense, joined
 from ..domains.base import Domain, Rows
 from ..files.streaming import Stream
 from ..training.distributed import ALONE, Workers
@@ -198,7 +198,7 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin,
 
         x = self._tensors(X)
         check_explicable(self.domain_, most_columns)
-        return explained_scores(self, x, self.score_tensors(x), most_columns)
+        return explained_scores(self, dense(x), self.score_tensors(x), most_columns)
 
     def compress(self, X: Rows) -> bytes:
         """Rows as the bytes of an archive, from which `decompress` gives them back bit for bit.

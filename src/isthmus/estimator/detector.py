@@ -17,6 +17,7 @@ from .. import domains, variants
 from ..core.errors import DataError
 from ..core.options import Options, option
 from ..core.randomness import Randomness, seed_from
+from ..core.sparse import dense
 from ..domains.base import Domain, Rows
 from ..training.run import Plan
 from ..training.sweep import sweep
@@ -118,7 +119,7 @@ class Detector(OutlierMixin, BaseEstimator):
         rows = checked_rows(self, X, reset=True)
         self.domain_ = _domain(rows, options)
         self._seed, self._device = seed_from(self.random_state), chosen_device(options.device)
-        x = self.domain_.tensors(rows)
+        x = dense(self.domain_.tensors(rows))
         learned, held_out = split(x, options.held_out, self._seed)
         self.models_, self.training_ = self._trained(learned, options)
         matrix = self.domain_.matrix(learned)
@@ -243,7 +244,7 @@ class Detector(OutlierMixin, BaseEstimator):
         check_is_fitted(self)
         rows = checked_rows(self, X, reset=False)
         check_fits_domain(rows, self.domain_)
-        return self.domain_.tensors(rows)
+        return dense(self.domain_.tensors(rows))
 
     def _fittings(self, options: DetectorOptions, most_units: int) -> Iterator[Fitting]:
         """What builds each member, of so many units at most: few rows teach few."""

@@ -52,7 +52,7 @@ def _hits(scores: np.ndarray, relevant: Matrix, seen: Matrix | None, first: int)
 
 
 def _mask(items: Matrix) -> np.ndarray:
-    return np.asarray(items.toarray() if scipy.sparse.issparse(items) else items) > 0
+    return (items if isinstance(items, np.ndarray) else items.toarray()) > 0
 
 
 def _shares(found: np.ndarray, possible: np.ndarray) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import scipy.io
@@ -28,8 +29,8 @@ def holds_sparse(path: Path) -> bool:
         return {"format", "shape", "data"} <= npz_headers(archive).keys()
 
 
-def read_sparse_npz(path: Path) -> scipy.sparse.csr_array | scipy.sparse.csr_matrix:
-    """The matrix of a .npz file, as `scipy.sparse.save_npz` writes it."""
+def read_sparse_npz(path: Path) -> Any:
+    """The matrix of a .npz file, as `scipy.sparse.save_npz` writes it, by rows: a csr_matrix or a csr_array."""
     with damage_named(path, "a sparse matrix"):
         with zipfile.ZipFile(path) as archive:
             headers = npz_headers(archive)
@@ -51,8 +52,8 @@ def read_sparse_npz(path: Path) -> scipy.sparse.csr_array | scipy.sparse.csr_mat
         return _checked(matrix, path)
 
 
-def read_matrix_market(path: Path) -> scipy.sparse.csr_array | scipy.sparse.csr_matrix:
-    """The matrix of a .mtx file, dense ones too."""
+def read_matrix_market(path: Path) -> Any:
+    """The csr_matrix of a .mtx file, dense ones too."""
     with damage_named(path, "a Matrix Market file"):
         rows, _columns, entries, form, *_ = scipy.io.mminfo(path)
         check_bytes(path, max(rows * 8, entries * BYTES_PER_NUMBER))
@@ -61,7 +62,7 @@ def read_matrix_market(path: Path) -> scipy.sparse.csr_array | scipy.sparse.csr_
         return _checked(scipy.sparse.csr_matrix(scipy.io.mmread(path)), path)
 
 
-def _checked(matrix: scipy.sparse.spmatrix | scipy.sparse.sparray, path: Path) -> scipy.sparse.csr_matrix:
+def _checked(matrix: Any, path: Path) -> Any:
     """The matrix by rows, if it is one of numbers and its indices lie inside it."""
     if matrix.ndim != 2 or 0 in matrix.shape:
         shape = "×".join(map(str, matrix.shape))

@@ -268,7 +268,7 @@ def _cast(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
     return values.astype(dtype)
 
 
-def _overdispersion(matrix: scipy.sparse.csr_array, totals: np.ndarray, column_totals: np.ndarray) -> float:
+def _overdispersion(matrix: Any, totals: np.ndarray, column_totals: np.ndarray) -> float:
     """The mean of (x − μ)² / μ where μ, the row's total times the column's share, is not 0; 1 for Poisson's counts.
 
     Σ x² / μ − 2 Σ x + Σ μ over the cells, of which only those that are not 0 have a first term.

@@ -13,8 +13,8 @@ from ...core.sparse import SparseRows
 LARGEST_COUNT = 2**24
 
 
-def checked(rows: Any) -> scipy.sparse.csr_array:
-    """Whole numbers from 0 on as a sparse matrix in canonical form; raises DataError naming the place."""
+def checked(rows: Any) -> Any:
+    """Whole numbers from 0 on as a `scipy.sparse.csr_array` in canonical form; raises DataError naming the place."""
     if not scipy.sparse.issparse(rows):
         rows = np.asarray(rows)
     if rows.ndim != 2 or rows.dtype.kind not in "buif":
@@ -22,7 +22,7 @@ def checked(rows: Any) -> scipy.sparse.csr_array:
     if 0 in rows.shape:
         raise DataError(f"the matrix of counts is empty: it has {rows.shape[0]} rows and {rows.shape[1]} columns")
     # A copy, since what belongs to the user is not put in order.
-    matrix = scipy.sparse.csr_array(rows, copy=True)
+    matrix: Any = scipy.sparse.csr_array(rows, copy=True)
     _refuse(matrix, ~np.isfinite(matrix.data), "is NaN or infinity; mend or remove it")
     _refuse(matrix, matrix.data < 0, "is below 0, and counts are 0, 1, 2 …")
     if matrix.dtype.kind == "f":
@@ -40,7 +40,7 @@ def checked(rows: Any) -> scipy.sparse.csr_array:
     return matrix
 
 
-def _refuse(matrix: scipy.sparse.csr_array, wrong: np.ndarray, what: str) -> None:
+def _refuse(matrix: Any, wrong: np.ndarray, what: str) -> None:
     if wrong.any():
         place = int(wrong.argmax())
         row = int(np.searchsorted(matrix.indptr, place, side="right")) - 1
@@ -48,7 +48,7 @@ def _refuse(matrix: scipy.sparse.csr_array, wrong: np.ndarray, what: str) -> Non
         raise DataError(f"row {row}, column {column}: the count {matrix.data[place]:g} {what}")
 
 
-def sparse_rows(matrix: scipy.sparse.csr_array) -> SparseRows:
-    """Counts as 32-bit whole numbers."""
-    parts = (matrix.indptr.astype(np.int64), matrix.indices.astype(np.int64), matrix.data.astype(np.int32))
-    return SparseRows(*map(torch.from_numpy, parts), matrix.shape[1])
+def sparse_rows(matrix: Any) -> SparseRows:
+    """A `scipy.sparse.csr_array` of counts as 32-bit whole numbers."""
+    starts, columns = (torch.from_numpy(part.astype(np.int64)) for part in (matrix.indptr, matrix.indices))
+    return SparseRows(starts, columns, torch.from_numpy(matrix.data.astype(np.int32)), matrix.shape[1])
