@@ -6,10 +6,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from ..core.errors import OptionError
 from ..core.options import Options
@@ -180,6 +181,14 @@ class Fitting:
         """Rows as models take them, on the device; streamed ones come there batch by batch."""
         held_out = None if validation is None else as_input(validation).to(self.device)
         return x if isinstance(x, StreamedBatches) else as_input(x).to(self.device), held_out
+
+
+@overload
+def split(x: Tensor, share: float, seed: int) -> tuple[Tensor, Tensor | None]: ...
+
+
+@overload
+def split(x: HeldRows, share: float, seed: int) -> tuple[HeldRows, HeldRows | None]: ...
 
 
 def split(x: HeldRows, share: float, seed: int) -> tuple[HeldRows, HeldRows | None]:
