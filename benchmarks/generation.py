@@ -1,11 +1,12 @@
 """New rows of tables beside real ones: how far from them, and how little they owe to single rows that were fitted.
 
-    python benchmarks/generation.py --data DIR [--sets adult,credit_default] [--seeds 1] [--only isthmus,smote,tvae]
+    python benchmarks/generation.py --data DIR [--sets adult,credit_default] [--rows N] [--seeds 3] [--only isthmus]
 
 DIR holds adult_train.parquet and adult_test.parquet, credit_default.parquet (benchmarks/README.md says where they come
 from). Every contender gets the rows to learn from and gives as many new ones; all are measured on rows that none has
-seen. One setting of isthmus for all sets. CTGAN and TVAE are measured if .bench/ctgan holds their environment
-(`make bench-peers PEERS=ctgan`).
+seen, by `isthmus.evaluate`. One setting of isthmus for all sets. CTGAN and TVAE are measured if .bench/ctgan holds
+their environment (`make bench-peers PEERS=ctgan`). `--keep DIR` keeps every contender's new rows, and what they cost:
+what is there is measured again without being made again.
 """
 
 import argparse
@@ -14,7 +15,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +23,11 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet
-from sklearn.ensemble import HistGradientBoostingClassifier
-from sklearn.metrics import roc_auc_score
 from sklearn.neighbors import NearestNeighbors
 
 import isthmus
 from contenders import SkippedError
 from isthmus.domains.table import Table
-from isthmus.evaluation.generation import column_shape_error, copied_share, pair_trend_error, two_sample_auroc
 from isthmus.evaluation.rows import features
 from machine import description
 from rounds import Rounds, Spread
@@ -45,9 +43,6 @@ CODES = {
 }
 ROW_NUMBERS = {"credit_default": ["ID"]}
 TARGETS = {"adult": "income", "credit_default": "default"}
-# Rows that distances are measured from; the two-sample classifier sees as many of either set as it does by default.
-DISTANCE_ROWS = 5_000
-EVERY_ROW = 10**7
 
 Measures = dict[str, float]
 
@@ -79,39 +74,57 @@ def _frame(path: Path, name: str) -> pd.DataFrame:
     return rows.astype(dict.fromkeys(CODES.get(name, []), str))
 
 
-# Contenders: rows to learn from and a seed → as many new rows, seconds to learn, and rows per second.
+@dataclass(frozen=True)
+class Cost:
+    """Seconds to learn and to draw the new rows, by the clock and of processors; 0 where there is nothing to learn."""
 
-Contender = Callable[[Data, int], tuple[pd.DataFrame, float, float]]
+    fit: float = 0.0
+    fit_processor: float = 0.0
+    sample: float = 0.0
+    sample_processor: float = 0.0
+
+
+# Contenders: rows to learn from and a seed → as many new rows, and what they cost.
+Contender = Callable[[Data, int], tuple[pd.DataFrame, Cost]]
+
+
+def timed(work: Callable[[], Any]) -> tuple[Any, float, float]:
+    """What the work gives, and its seconds by the clock and of processors."""
+    clock, processor = time.perf_counter(), time.process_time()
+    result = work()
+    return result, time.perf_counter() - clock, time.process_time() - processor
 
 
 def fitted(kind: str, **options: Any) -> Contender:
-    def contender(data: Data, seed: int) -> tuple[pd.DataFrame, float, float]:
+    def contender(data: Data, seed: int) -> tuple[pd.DataFrame, Cost]:
         model = getattr(isthmus, kind)(random_state=seed, **options)
-        began = time.perf_counter()
-        model.fit(data.train)
-        seconds, began = time.perf_counter() - began, time.perf_counter()
-        rows = model.sample(len(data.train))
-        return rows, seconds, len(rows) / (time.perf_counter() - began)
+        _, *fit = timed(lambda: model.fit(data.train))
+        rows, *sample = timed(lambda: model.sample(len(data.train)))
+        return rows, Cost(*fit, *sample)
 
     return contender
 
 
-def real(data: Data, seed: int) -> tuple[pd.DataFrame, float, float]:
+def real(data: Data, seed: int) -> tuple[pd.DataFrame, Cost]:
     """As many rows as the test has of those to learn from: what is left between two samples of one source."""
-    return data.train.sample(len(data.test), random_state=seed), 0.0, np.inf
+    return data.train.sample(len(data.test), random_state=seed), Cost()
 
 
-def independent(data: Data, seed: int) -> tuple[pd.DataFrame, float, float]:
+def independent(data: Data, seed: int) -> tuple[pd.DataFrame, Cost]:
     """Every column shuffled on its own."""
     draws = np.random.default_rng(seed)
     columns = {name: column.to_numpy()[draws.permutation(len(column))] for name, column in data.train.items()}
-    return pd.DataFrame(columns).astype(data.train.dtypes), 0.0, np.inf
+    return pd.DataFrame(columns).astype(data.train.dtypes), Cost()
 
 
-def smote(data: Data, seed: int, neighbours: int = 5) -> tuple[pd.DataFrame, float, float]:
+def smote(data: Data, seed: int, neighbours: int = 5) -> tuple[pd.DataFrame, Cost]:
     """Between a row and one of its nearest neighbours with the same target, as SMOTE (Chawla et al., 2002) goes;
     categories and missing cells are one row's or the other's."""
-    draws, began = np.random.default_rng(seed), time.perf_counter()
+    rows, *seconds = timed(lambda: _between_neighbours(data, np.random.default_rng(seed), neighbours))
+    return rows, Cost(0.0, 0.0, *seconds)
+
+
+def _between_neighbours(data: Data, draws: np.random.Generator, neighbours: int) -> pd.DataFrame:
     domain = Table.fit(pa.Table.from_pandas(data.train, preserve_index=False))
     matrix = domain.matrix(domain.tensors(pa.Table.from_pandas(data.train, preserve_index=False)))
     points = features(matrix, domain.categorical, matrix)
@@ -127,15 +140,13 @@ def smote(data: Data, seed: int, neighbours: int = 5) -> tuple[pd.DataFrame, flo
     chosen = np.where(draws.random(matrix.shape) < 0.5, matrix[one], matrix[other])
     between = matrix[one] + way * (matrix[other] - matrix[one])
     new = np.where(domain.categorical | np.isnan(between), chosen, between)
-    rows = domain.rows(domain.from_matrix(new))
-    seconds = time.perf_counter() - began
-    return rows.to_pandas().astype(data.train.dtypes), seconds, len(rows) / seconds
+    return domain.rows(domain.from_matrix(new)).to_pandas().astype(data.train.dtypes)
 
 
 def peer(name: str) -> Contender:
     """A model of the package ctgan, in an environment of its own."""
 
-    def contender(data: Data, seed: int) -> tuple[pd.DataFrame, float, float]:
+    def contender(data: Data, seed: int) -> tuple[pd.DataFrame, Cost]:
         python = ENVIRONMENTS / "ctgan" / "bin" / "python"
         if not python.exists():
             raise SkippedError("no environment .bench/ctgan; `make bench-peers PEERS=ctgan` makes it")
@@ -146,9 +157,8 @@ def peer(name: str) -> Contender:
             ended = subprocess.run(command, capture_output=True, text=True, timeout=LONGEST_SECONDS)
             if ended.returncode:
                 raise SkippedError((ended.stderr.strip().splitlines() or ["no word"])[-1])
-            facts = json.loads(ended.stdout.strip().splitlines()[-1])
-            rows = pd.read_parquet(made).astype(data.train.dtypes)
-        return rows, facts["fit_seconds"], len(rows) / facts["sample_seconds"]
+            cost = Cost(**json.loads(ended.stdout.strip().splitlines()[-1]))
+            return pd.read_parquet(made).astype(data.train.dtypes), cost
 
     return contender
 
@@ -160,63 +170,84 @@ CONTENDERS: dict[str, Contender] = {
     "tvae": peer("TVAE"),
     "ctgan": peer("CTGAN"),
     "gaussian": fitted("VAE"),
+    "gaussian-flow-matching": fitted("VAE", prior="flow_matching"),
+    "gaussian-flow": fitted("VAE", prior="flow"),
+    "gaussian-attention": fitted("VAE", network="attention"),
     "isthmus": fitted("VAE", likelihood="autoregressive"),
     "isthmus-flow": fitted("VAE", likelihood="autoregressive", prior="flow_matching"),
     "isthmus-ae": fitted("Autoencoder", likelihood="autoregressive", prior="flow_matching"),
 }
 
 
+def made(folder: Path | None, name: str, contender: str, data: Data, seed: int) -> tuple[pd.DataFrame, Cost]:
+    """A contender's new rows, from the folder where they are kept if they are there."""
+    if folder is None:
+        return CONTENDERS[contender](data, seed)
+    rows, cost = (folder / f"{name}-{contender}-{seed}.{ending}" for ending in ("parquet", "json"))
+    if not cost.exists():
+        new, spent = CONTENDERS[contender](data, seed)
+        new.to_parquet(rows)
+        cost.write_text(json.dumps(asdict(spent)))
+    return pd.read_parquet(rows).astype(data.train.dtypes), Cost(**json.loads(cost.read_text()))
+
+
 def measured(data: Data, new: pd.DataFrame, seed: int) -> Measures:
-    """How new rows compare with the test rows, by the definitions of SDMetrics for shapes and trends."""
-    draws = np.random.default_rng(seed)
-    frames = [pa.Table.from_pandas(rows, preserve_index=False) for rows in (data.train, data.test, new)]
-    domain = Table.fit(frames[0])
-    train, test, new_values = (domain.values(domain.tensors(rows)) for rows in frames)
-    categorical, target = domain.categorical, domain.column_names.index(data.target)
-    points = [features(rows, categorical, train) for rows in (new_values[:DISTANCE_ROWS], train, test)]
-    shape = column_shape_error(test, new_values, categorical, draws, EVERY_ROW)
-    trend = pair_trend_error(test, new_values, categorical, draws, EVERY_ROW, pairs=EVERY_ROW)
-    auroc = two_sample_auroc(test, new_values, categorical, draws)
-    copied = copied_share(*points, draws)
-    assert shape is not None and trend is not None and auroc is not None and copied is not None
+    """How new rows compare with the test rows, and what they give away of the rows that were learned from."""
+    facts = isthmus.evaluate(data.train, new, data.test, target=data.target, random_state=seed).facts
+    found = {name: np.nan if of["synthetic"] is None else of["synthetic"] for name, of in facts["measures"].items()}
     return {
-        "shape": 100 * shape,
-        "trend": 100 * trend,
-        "auroc": auroc,
-        "auc": _usefulness(new_values, test, categorical, target),
-        "copied": 100 * copied,
+        "shape": 100 * found["column_shape"],
+        "trend": 100 * found["pair_trend"],
+        "auroc": found["c2st_auroc"],
+        "auc": found["prediction"],
+        "copied": 100 * found["copied_share"],
+        "fair": 100 * facts["measures"]["copied_share"]["real"],
+        "member": found["membership_auroc"],
+        "exact": 100 * found["exact_copies"],
     }
 
 
-def _usefulness(new: np.ndarray, test: np.ndarray, categorical: np.ndarray, target: int) -> float:
-    """The area under the ROC curve on test rows of boosted trees that have learned the target from new rows."""
-    others = np.arange(len(categorical)) != target
-    new = new[~np.isnan(new[:, target])]
-    trees = HistGradientBoostingClassifier(categorical_features=categorical[others], random_state=0)
-    trees.fit(new[:, others], new[:, target])
-    return float(roc_auc_score(test[:, target], trees.predict_proba(test[:, others])[:, 1]))
+def costs(rows: int, cost: Cost) -> Measures:
+    """Seconds to learn, and rows drawn in one."""
+
+    def rate(seconds: float) -> float:
+        return rows / seconds if seconds else 0.0
+
+    return {
+        "seconds": cost.fit,
+        "processor_seconds": cost.fit_processor,
+        "rate": rate(cost.sample),
+        "processor_rate": rate(cost.sample_processor),
+    }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--data", type=Path, required=True, help="folder that holds the sets as Parquet")
     parser.add_argument("--sets", default="adult,credit_default")
-    parser.add_argument("--seeds", type=int, default=1, help="seeds from 0 on")
+    parser.add_argument("--rows", type=int, help="learn from so many of the rows; all, where not given")
+    parser.add_argument("--seeds", type=int, default=3, help="seeds from 0 on")
     parser.add_argument("--only", default=",".join(CONTENDERS), help=f"some of {', '.join(CONTENDERS)}")
+    parser.add_argument("--keep", type=Path, help="keep new rows in this folder, and take those that are there")
     parser.add_argument("--out", type=Path, help="write every measurement here, as JSON")
     given = parser.parse_args()
+    if given.keep is not None:
+        given.keep.mkdir(parents=True, exist_ok=True)
     print(description("isthmus", "torch", "scikit-learn"), flush=True)
     everything: dict[str, Any] = {}
     for name in given.sets.split(","):
         data, rounds = data_of(given.data, name), Rounds[Measures]()
+        if given.rows is not None and given.rows < len(data.train):
+            data = replace(data, train=data.train.sample(given.rows, random_state=0).reset_index(drop=True))
+            name = f"{name}-{given.rows}"
         for contender in given.only.split(","):
             for seed in range(given.seeds):
                 try:
-                    new, seconds, rate = CONTENDERS[contender](data, seed)
+                    new, cost = made(given.keep, name, contender, data, seed)
                 except SkippedError as reason:
                     print(f"{contender} is skipped: {reason}", flush=True)
                     break
-                result = measured(data, new, seed) | {"seconds": seconds, "rate": rate}
+                result = measured(data, new, seed) | costs(len(new), cost)
                 rounds.note(contender, seed, result)
                 print(name, contender, seed, {key: round(value, 3) for key, value in result.items()}, flush=True)
         everything[name] = rounds.results
@@ -225,24 +256,34 @@ def main() -> None:
         given.out.write_text(json.dumps(everything, indent=2))
 
 
+COSTS = ("seconds", "processor_seconds", "rate", "processor_rate")
 COLUMNS = {
     "shape error, %": ("shape", "{:.2f}"),
     "trend error, %": ("trend", "{:.2f}"),
     "two-sample AUROC": ("auroc", "{:.3f}"),
     "AUC, trained on new rows": ("auc", "{:.3f}"),
     "nearer to fitted rows, %": ("copied", "{:.1f}"),
+    "membership AUROC": ("member", "{:.3f}"),
+    "exact copies, %": ("exact", "{:.2f}"),
     "fit, s": ("seconds", "{:.0f}"),
+    "of a processor": ("processor_seconds", "{:.0f}"),
     "new rows/s": ("rate", "{:,.0f}"),
+    "of a processor ": ("processor_rate", "{:,.0f}"),
 }
 
 
 def result_table(name: str, data: Data, rounds: Rounds[Measures]) -> str:
     def cell(contender: str, key: str, form: str) -> str:
         spread: Spread = rounds.spread(contender, lambda result: result[key])
-        return "–" if not np.isfinite(spread.median) or spread.median == 0 else shown(spread, form)
+        missing = not np.isfinite(spread.median) or (key in COSTS and spread.median == 0)
+        return "–" if missing else shown(spread, form)
 
     rows = [[contender, *(cell(contender, *column) for column in COLUMNS.values())] for contender in rounds.results]
-    title = f"{name}: {len(data.train):,} rows to learn from, {len(data.test):,} to measure on"
+    fair = rounds.spread(next(iter(rounds.results)), lambda result: result["fair"])
+    title = (
+        f"{name}: {len(data.train):,} rows to learn from, {len(data.test):,} to measure on. Of these, one half lies "
+        f"nearer to fitted rows than to the other half for {shown(fair, '{:.1f}')} % of its rows"
+    )
     return table(title, ["rows by", *COLUMNS], rows)
 
 

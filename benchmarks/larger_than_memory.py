@@ -17,6 +17,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -79,6 +80,20 @@ def write(folder: Path, gigabytes: float) -> None:
         number += 1
 
 
+def ran(command: list[str]) -> tuple[dict[str, Any], float, int]:
+    """What a command prints as JSON, the seconds that it took, and the most bytes that its process held."""
+    began = time.perf_counter()
+    process = subprocess.Popen(command, stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    printed = process.stdout.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"{' '.join(command)}: status {process.returncode}")
+    peak_bytes = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return json.loads(printed), time.perf_counter() - began, peak_bytes
+
+
 def measure(folder: Path, compiled: bool) -> Measured:
     """One pass over the files of a folder, by `isthmus fit` in a process of its own."""
     files = list(folder.glob("*.parquet"))
@@ -87,20 +102,15 @@ def measure(folder: Path, compiled: bool) -> Measured:
     model = folder.with_suffix(".safetensors")
     command = [sys.executable, "-m", "isthmus", "fit", folder, "--model", "vae", "--epochs", "1", "--out", model]
     command += ["--set", "compiled=true"] if compiled else []
-    began = time.perf_counter()
-    process = subprocess.Popen([*map(str, command), *OPTIONS, "--stream", "--json"], stdout=subprocess.PIPE)
-    assert process.stdout is not None
-    facts = json.loads(process.stdout.read())
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
+    facts, seconds, peak_bytes = ran([*map(str, command), *OPTIONS, "--stream", "--json"])
     model.unlink()
     return Measured(
         sum(path.stat().st_size for path in files) / GIGABYTE,
         unpacked / GIGABYTE,
         sum(each.num_rows for each in groups),
-        time.perf_counter() - began,
+        seconds,
         facts["seconds"],
-        usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024),
+        peak_bytes,
     )
 
 

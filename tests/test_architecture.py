@@ -30,7 +30,7 @@ LAYERS = (
     {"training"},
     {"compression"},
     {"estimator"},
-    {"saving", "explaining"},
+    {"saving", "explaining", "evaluating"},
     {"comparison"},
     {"apps"},
 )

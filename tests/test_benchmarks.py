@@ -151,12 +151,22 @@ def test_new_rows_are_measured_against_real_ones():
     assert apart["auc"] < 0.7 < 0.95 < real["auc"]
     assert apart["auroc"] > real["auroc"] + 0.1
     copies = generation.measured(data, data.train, 0)
-    assert 0 <= copies["copied"] <= 100
+    assert 0 <= copies["copied"] <= 100 and copies["exact"] == 100
+
+
+def test_new_rows_that_are_kept_are_not_made_again(tmp_path, monkeypatch):
+    data = generation.Data(people(60, 0), people(30, 1), "income")
+    first, cost = generation.made(tmp_path, "people", "smote", data, 0)
+    monkeypatch.setitem(generation.CONTENDERS, "smote", None)
+    again, same = generation.made(tmp_path, "people", "smote", data, 0)
+    pd.testing.assert_frame_equal(first, again)
+    assert same == cost and cost.sample > 0
 
 
 def test_rows_between_neighbours_keep_types_and_ranges():
     data = generation.Data(people(200, 0), people(100, 1), "income")
-    new, _, _ = generation.smote(data, 0)
+    new, cost = generation.smote(data, 0)
+    assert cost.sample > 0 and not cost.fit
     assert list(new.dtypes) == list(data.train.dtypes)
     assert new["age"].between(data.train["age"].min(), data.train["age"].max()).all()
     assert set(new["income"]) == {"high", "low"}

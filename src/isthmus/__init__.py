@@ -2,6 +2,7 @@
 
 `isthmus.VAE`, `isthmus.Autoencoder` and the other models are scikit-learn estimators; `isthmus.Detector` finds rows
 unlike the others and says why; `isthmus.compare` trains and measures several models and says which to use;
+`isthmus.evaluate` says how good synthetic rows are, whoever made them;
 `isthmus.load` reads a saved one; `isthmus.stream` leaves rows in their files; `isthmus.compress` and
 `isthmus.decompress` turn rows into few bytes and back.
 Names are imported when they are first used.
@@ -17,6 +18,8 @@ _HOMES = {
     "load": "saving",
     "compare": "comparison",
     "Comparison": "comparison",
+    "evaluate": "evaluating",
+    "Evaluation": "evaluating",
     "stream": "files.streaming",
     "compress": "compression.archive",
     "decompress": "compression.archive",

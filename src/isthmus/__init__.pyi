@@ -11,6 +11,8 @@ from .core import errors as errors
 from .estimator.base import Estimator as _Estimator
 from .estimator.detector import Detector as Detector
 from .estimator.tuning import tune as tune
+from .evaluating import Evaluation as Evaluation
+from .evaluating import evaluate as evaluate
 from .files.streaming import stream as stream
 from .saving import load as load
 
@@ -29,10 +31,13 @@ class Autoencoder(_Estimator):
         contraction: weight on the squared slope of the codes (contractive) (default 0.0)
         code_activation: the f that gives the codes h = f(Wx + b) (default 'identity')
         hidden: widths of the hidden layers, such as (400,); the decoder mirrors the encoder (default 'auto')
-        network: kind of network; convolutional is for images (default 'auto')
+        network: kind of network; convolutional is for images, attention between columns for tables (default
+    'auto')
         activation: function between layers (default 'relu')
         data: what rows are: 'table', 'image', 'counts', or told by their type (default 'auto')
         likelihood: noise of numbers or pixels, such as 'gaussian' or 'bernoulli' (default 'auto')
+        missing: whether missing cells of a table have a probability; 'auto': with likelihood='autoregressive'
+    only (default 'auto')
         prior: what new codes are drawn from: the model's prior, or a flow fitted to the rows' codes (default
     'own')
         epochs: passes over the rows; 'auto' aims at 4,000 steps (default 'auto')
@@ -64,11 +69,12 @@ class Autoencoder(_Estimator):
         contraction: float = 0.0,
         code_activation: Literal["identity", "relu", "tanh"] = "identity",
         hidden: Literal["auto"] | tuple[int, ...] = "auto",
-        network: Literal["auto", "dense", "convolutional"] = "auto",
+        network: Literal["auto", "dense", "convolutional", "attention"] = "auto",
         activation: Literal["relu", "silu", "gelu", "tanh"] = "relu",
         data: str = "auto",
         likelihood: str = "auto",
-        prior: Literal["own", "flow_matching"] = "own",
+        missing: Literal["auto", "ignored", "modelled"] = "auto",
+        prior: Literal["own", "flow_matching", "flow"] = "own",
         epochs: int | Literal["auto"] = "auto",
         batch_size: int = 128,
         learning_rate: float = 0.002,
@@ -92,10 +98,13 @@ class FactorVAE(_Estimator):
         latent_dim: latent units; 'auto' picks a number from the data (default 8)
         gamma: weight on the total correlation of the codes; 0 gives the VAE (default 10.0)
         hidden: widths of the hidden layers, such as (400,); the decoder mirrors the encoder (default 'auto')
-        network: kind of network; convolutional is for images (default 'auto')
+        network: kind of network; convolutional is for images, attention between columns for tables (default
+    'auto')
         activation: function between layers (default 'relu')
         data: what rows are: 'table', 'image', 'counts', or told by their type (default 'auto')
         likelihood: noise of numbers or pixels, such as 'gaussian' or 'bernoulli' (default 'auto')
+        missing: whether missing cells of a table have a probability; 'auto': with likelihood='autoregressive'
+    only (default 'auto')
         prior: what new codes are drawn from: the model's prior, or a flow fitted to the rows' codes (default
     'own')
         epochs: passes over the rows; 'auto' aims at 4,000 steps (default 'auto')
@@ -124,11 +133,12 @@ class FactorVAE(_Estimator):
         *,
         gamma: float = 10.0,
         hidden: Literal["auto"] | tuple[int, ...] = "auto",
-        network: Literal["auto", "dense", "convolutional"] = "auto",
+        network: Literal["auto", "dense", "convolutional", "attention"] = "auto",
         activation: Literal["relu", "silu", "gelu", "tanh"] = "relu",
         data: str = "auto",
         likelihood: str = "auto",
-        prior: Literal["own", "flow_matching"] = "own",
+        missing: Literal["auto", "ignored", "modelled"] = "auto",
+        prior: Literal["own", "flow_matching", "flow"] = "own",
         epochs: int | Literal["auto"] = "auto",
         batch_size: int = 128,
         learning_rate: float = 0.002,
@@ -153,10 +163,13 @@ class FSQ(_Estimator):
         latent_dim: latent units; 'auto' picks a number from the data (default 8)
         levels: values that each latent unit can take (default 8)
         hidden: widths of the hidden layers, such as (400,); the decoder mirrors the encoder (default 'auto')
-        network: kind of network; convolutional is for images (default 'auto')
+        network: kind of network; convolutional is for images, attention between columns for tables (default
+    'auto')
         activation: function between layers (default 'relu')
         data: what rows are: 'table', 'image', 'counts', or told by their type (default 'auto')
         likelihood: noise of numbers or pixels, such as 'gaussian' or 'bernoulli' (default 'auto')
+        missing: whether missing cells of a table have a probability; 'auto': with likelihood='autoregressive'
+    only (default 'auto')
         prior: what new codes are drawn from: the model's prior, or a flow fitted to the rows' codes (default
     'own')
         epochs: passes over the rows; 'auto' aims at 4,000 steps (default 'auto')
@@ -185,11 +198,12 @@ class FSQ(_Estimator):
         *,
         levels: int = 8,
         hidden: Literal["auto"] | tuple[int, ...] = "auto",
-        network: Literal["auto", "dense", "convolutional"] = "auto",
+        network: Literal["auto", "dense", "convolutional", "attention"] = "auto",
         activation: Literal["relu", "silu", "gelu", "tanh"] = "relu",
         data: str = "auto",
         likelihood: str = "auto",
-        prior: Literal["own", "flow_matching"] = "own",
+        missing: Literal["auto", "ignored", "modelled"] = "auto",
+        prior: Literal["own", "flow_matching", "flow"] = "own",
         epochs: int | Literal["auto"] = "auto",
         batch_size: int = 128,
         learning_rate: float = 0.002,
@@ -213,10 +227,13 @@ class IWAE(_Estimator):
         latent_dim: latent units; 'auto' picks a number from the data (default 8)
         draws: draws per row; 1 gives the VAE, more come closer to the likelihood (default 5)
         hidden: widths of the hidden layers, such as (400,); the decoder mirrors the encoder (default 'auto')
-        network: kind of network; convolutional is for images (default 'auto')
+        network: kind of network; convolutional is for images, attention between columns for tables (default
+    'auto')
         activation: function between layers (default 'relu')
         data: what rows are: 'table', 'image', 'counts', or told by their type (default 'auto')
         likelihood: noise of numbers or pixels, such as 'gaussian' or 'bernoulli' (default 'auto')
+        missing: whether missing cells of a table have a probability; 'auto': with likelihood='autoregressive'
+    only (default 'auto')
         prior: what new codes are drawn from: the model's prior, or a flow fitted to the rows' codes (default
     'own')
         epochs: passes over the rows; 'auto' aims at 4,000 steps (default 'auto')
@@ -245,11 +262,12 @@ class IWAE(_Estimator):
         *,
         draws: int = 5,
         hidden: Literal["auto"] | tuple[int, ...] = "auto",
-        network: Literal["auto", "dense", "convolutional"] = "auto",
+        network: Literal["auto", "dense", "convolutional", "attention"] = "auto",
         activation: Literal["relu", "silu", "gelu", "tanh"] = "relu",
         data: str = "auto",
         likelihood: str = "auto",
-        prior: Literal["own", "flow_matching"] = "own",
+        missing: Literal["auto", "ignored", "modelled"] = "auto",
+        prior: Literal["own", "flow_matching", "flow"] = "own",
         epochs: int | Literal["auto"] = "auto",
         batch_size: int = 128,
         learning_rate: float = 0.002,
@@ -278,10 +296,13 @@ class LadderVAE(_Estimator):
         warmup: epochs over which the KL term's weight rises from 0, at most half of all (default 100.0)
         width: hidden units between the two layers of latents (default 64)
         hidden: widths of the hidden layers, such as (400,); the decoder mirrors the encoder (default 'auto')
-        network: kind of network; convolutional is for images (default 'auto')
+        network: kind of network; convolutional is for images, attention between columns for tables (default
+    'auto')
         activation: function between layers (default 'relu')
         data: what rows are: 'table', 'image', 'counts', or told by their type (default 'auto')
         likelihood: noise of numbers or pixels, such as 'gaussian' or 'bernoulli' (default 'auto')
+        missing: whether missing cells of a table have a probability; 'auto': with likelihood='autoregressive'
+    only (default 'auto')
         prior: what new codes are drawn from: the model's prior, or a flow fitted to the rows' codes (default
     'own')
         epochs: passes over the rows; 'auto' aims at 4,000 steps (default 'auto')
@@ -312,11 +333,81 @@ class LadderVAE(_Estimator):
         warmup: float = 100.0,
         width: int = 64,
         hidden: Literal["auto"] | tuple[int, ...] = "auto",
-        network: Literal["auto", "dense", "convolutional"] = "auto",
+        network: Literal["auto", "dense", "convolutional", "attention"] = "auto",
         activation: Literal["relu", "silu", "gelu", "tanh"] = "relu",
         data: str = "auto",
         likelihood: str = "auto",
-        prior: Literal["own", "flow_matching"] = "own",
+        missing: Literal["auto", "ignored", "modelled"] = "auto",
+        prior: Literal["own", "flow_matching", "flow"] = "own",
+        epochs: int | Literal["auto"] = "auto",
+        batch_size: int = 128,
+        learning_rate: float = 0.002,
+        schedule: Literal["cosine", "constant"] = "cosine",
+        validation_fraction: float = 0.1,
+        patience: int | None = 20,
+        contamination: float = 0.05,
+        device: str = "auto",
+        precision: Literal["float32", "bfloat16"] = "float32",
+        compiled: Literal["auto"] | bool = "auto",
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None: ...
+
+class TopKAutoencoder(_Estimator):
+    """A plain autoencoder whose codes keep their k largest positive numbers, the rest 0.
+
+        There may be more features than columns. With hidden=() both maps are linear: each feature adds a fixed
+    direction.
+
+
+    Makhzani & Frey (2013), https://arxiv.org/abs/1312.5663; with an auxiliary loss against features that nothing
+    lights: Gao et al. (2024), https://arxiv.org/abs/2406.04093
+
+    Options:
+        latent_dim: latent units; 'auto' picks a number from the data (default 8)
+        active: features that a row lights, at most; latent_dim is how many there are (default 4)
+        hidden: widths of the hidden layers, such as (400,); the decoder mirrors the encoder (default 'auto')
+        network: kind of network; convolutional is for images, attention between columns for tables (default
+    'auto')
+        activation: function between layers (default 'relu')
+        data: what rows are: 'table', 'image', or told by their type (default 'auto')
+        likelihood: noise of numbers or pixels, such as 'gaussian' or 'bernoulli' (default 'auto')
+        missing: whether missing cells of a table have a probability; 'auto': with likelihood='autoregressive'
+    only (default 'auto')
+        prior: what new codes are drawn from: the model's prior, or a flow fitted to the rows' codes (default
+    'own')
+        epochs: passes over the rows; 'auto' aims at 4,000 steps (default 'auto')
+        batch_size: rows per step (default 128)
+        learning_rate: Adam's step size (default 0.002)
+        schedule: how the learning rate changes over training (default 'cosine')
+        validation_fraction: share of rows held out to stop in time; 0 for none (default 0.1)
+        patience: epochs without a better validation loss before stopping; None for no stopping (default 20)
+        contamination: share of the fitted rows that predict() calls outliers (default 0.05)
+        device: 'cpu', 'cuda', or the fastest there is (default 'auto')
+        precision: arithmetic of the networks while training (default 'float32')
+        compiled: whether training steps are compiled; 'auto': where that saves time (default 'auto')
+        random_state: seed, for the same result every time (default None)
+        verbose: 1 shows progress (default 0)
+
+    Learnt attributes: `history_` (one dict per epoch), `latent_dim_`, `domain_` (the data's schema), `model_`
+    (the
+        variant, a torch module), `offset_` (the score below which a row is an outlier), `training_` (facts of the
+    run),
+        `size_search_` (with latent_dim="auto": what each size achieved), `n_features_in_`, `feature_names_in_`.
+    """
+
+    def __init__(
+        self,
+        latent_dim: int | Literal["auto"] = 8,
+        *,
+        active: int = 4,
+        hidden: Literal["auto"] | tuple[int, ...] = "auto",
+        network: Literal["auto", "dense", "convolutional", "attention"] = "auto",
+        activation: Literal["relu", "silu", "gelu", "tanh"] = "relu",
+        data: str = "auto",
+        likelihood: str = "auto",
+        missing: Literal["auto", "ignored", "modelled"] = "auto",
+        prior: Literal["own", "flow_matching", "flow"] = "own",
         epochs: int | Literal["auto"] = "auto",
         batch_size: int = 128,
         learning_rate: float = 0.002,
@@ -345,10 +436,13 @@ class VAE(_Estimator):
         dropout: share of the input's features hidden from the encoder in each step (default 0.0)
         kl: how the KL term is found (default 'closed form')
         hidden: widths of the hidden layers, such as (400,); the decoder mirrors the encoder (default 'auto')
-        network: kind of network; convolutional is for images (default 'auto')
+        network: kind of network; convolutional is for images, attention between columns for tables (default
+    'auto')
         activation: function between layers (default 'relu')
         data: what rows are: 'table', 'image', 'counts', or told by their type (default 'auto')
         likelihood: noise of numbers or pixels, such as 'gaussian' or 'bernoulli' (default 'auto')
+        missing: whether missing cells of a table have a probability; 'auto': with likelihood='autoregressive'
+    only (default 'auto')
         prior: what new codes are drawn from: the model's prior, or a flow fitted to the rows' codes (default
     'own')
         epochs: passes over the rows; 'auto' aims at 4,000 steps (default 'auto')
@@ -381,11 +475,12 @@ class VAE(_Estimator):
         dropout: float = 0.0,
         kl: Literal["closed form", "sampled"] = "closed form",
         hidden: Literal["auto"] | tuple[int, ...] = "auto",
-        network: Literal["auto", "dense", "convolutional"] = "auto",
+        network: Literal["auto", "dense", "convolutional", "attention"] = "auto",
         activation: Literal["relu", "silu", "gelu", "tanh"] = "relu",
         data: str = "auto",
         likelihood: str = "auto",
-        prior: Literal["own", "flow_matching"] = "own",
+        missing: Literal["auto", "ignored", "modelled"] = "auto",
+        prior: Literal["own", "flow_matching", "flow"] = "own",
         epochs: int | Literal["auto"] = "auto",
         batch_size: int = 128,
         learning_rate: float = 0.002,

@@ -13,7 +13,7 @@ from torch.nn.modules.module import register_module_parameter_registration_hook
 from . import __version__, domains, variants
 from .core.errors import IsthmusError, ModelFileError
 from .estimator.base import Estimator
-from .estimator.code_flow import CodeFlow
+from .estimator.codes import PRIORS
 from .estimator.detector import Detector
 from .estimator.inference import chosen_device
 from .estimator.public import public_class
@@ -22,8 +22,8 @@ from .files.tensor_file import first_line, read_tensors, write_tensors
 FORMAT = 1
 # What stands in a file in place of a variant's name.
 DETECTOR = "detector"
-# What the names of a flow of codes begin with.
-FLOW = "flow of codes."
+# What the names of a model of codes begin with.
+CODES = "flow of codes."
 
 
 def save(estimator: Estimator | Detector, path: str | Path) -> None:
@@ -52,8 +52,8 @@ def save(estimator: Estimator | Detector, path: str | Path) -> None:
         "size_search": getattr(estimator, "size_search_", None),
     }
     tensors = dict(estimator.model_.state_dict())
-    if estimator._flow is not None:
-        tensors |= {FLOW + name: tensor for name, tensor in estimator._flow.state_dict().items()}
+    if estimator._code_prior is not None:
+        tensors |= {CODES + name: tensor for name, tensor in estimator._code_prior.state_dict().items()}
     write_tensors(Path(path), tensors, facts)
 
 
@@ -112,13 +112,13 @@ def _revive(tensors: dict[str, Tensor], facts: dict[str, Any], device: str) -> E
     estimator._device = chosen_device(device)
     with _no_larger_than(sum(tensor.numel() for tensor in tensors.values())):
         model = estimator.build(estimator.domain_, shared, estimator.latent_dim_, own, estimator._seed)
-        flow = CodeFlow(estimator.latent_dim_) if shared.prior == "flow_matching" else None
-    of_flow = {name.removeprefix(FLOW): tensors.pop(name) for name in list(tensors) if name.startswith(FLOW)}
+        code_prior = None if shared.prior == "own" else PRIORS[shared.prior](estimator.latent_dim_)
+    of_codes = {name.removeprefix(CODES): tensors.pop(name) for name in list(tensors) if name.startswith(CODES)}
     model.load_state_dict(tensors)
-    if flow is not None:
-        flow.load_state_dict(of_flow)
-        flow = flow.to(estimator._device).eval()
-    estimator._flow = flow
+    if code_prior is not None:
+        code_prior.load_state_dict(of_codes)
+        code_prior = code_prior.to(estimator._device).eval()
+    estimator._code_prior = code_prior
     estimator.model_ = model.to(estimator._device).eval()
     estimator.offset_ = float(facts["offset"])
     estimator.n_features_in_ = int(facts["n_features_in"])

@@ -348,7 +348,9 @@ class TestExplain:
         walked = {column["name"]: column for column in units[0]["columns"]}
         assert set(walked) == set(read("penguins").rows.column_names)
         assert all(2_000 < value < 7_000 for value in walked["body_mass_g"]["values"])
-        assert walked["species"]["of"] == "Adelie" and all(0 <= value <= 1 for value in walked["species"]["values"])
+        assert walked["species"]["of"] in ("Adelie", "Chinstrap", "Gentoo") and all(
+            0 <= value <= 1 for value in walked["species"]["values"]
+        )
 
     def test_images_get_frames_of_their_own_size_and_a_page_that_fetches_nothing(
         self, digits_model: Path, tmp_path: Path
@@ -365,6 +367,22 @@ class TestExplain:
             assert Image.open(io.BytesIO(base64.b64decode(png))).size == (8, 8)
         page = (out / "explain.html").read_text()
         assert unit["frames"][0] in page and "http" not in page.replace("http-equiv", "")
+
+    def test_a_dictionary_is_explained_by_what_lights_its_features(self, tmp_path: Path) -> None:
+        model, out = tmp_path / "k.safetensors", tmp_path / "explained"
+        options = ("--latent", 12, "--set", "active=2", "--set", "hidden=[]", "--epochs", 30, "--seed", 0)
+        succeed("fit", "penguins", "--model", "topk_autoencoder", *options, "--out", model)
+        ended = succeed("explain", model, "penguins", "--out", out)
+        facts = json.loads((out / "explain.json").read_text())
+        page = (out / "explain.html").read_text()
+        for feature in facts["features"]:
+            name = f"feature {feature['feature']}"
+            assert name in ended.out and f"<h3>{name}</h3>" in page
+        told = {column["name"] for feature in facts["features"] for column in feature["columns"]}
+        assert {"species", "body_mass_g"} <= told
+        succeed("explain", model, "--out", out)
+        assert json.loads((out / "explain.json").read_text())["features"] is None
+        assert "No rows were given" in (out / "explain.html").read_text()
 
     def test_names_from_the_data_are_text_in_the_page(self, tmp_path: Path) -> None:
         randomness = np.random.default_rng(0)
@@ -459,3 +477,81 @@ def _interrupt_at_epoch(monkeypatch: pytest.MonkeyPatch, epoch: int) -> None:
         return whole(self)
 
     monkeypatch.setattr(Ensemble, "epoch", interrupted)
+
+
+class TestEvaluate:
+    def test_the_facts_are_those_of_python(self, tmp_path: Path) -> None:
+        rows = read("penguins").rows
+        new = parquet_of(tmp_path / "new.parquet", rows[:150])
+        other = parquet_of(tmp_path / "other.csv", rows[150:250])
+        ended = succeed("evaluate", "penguins", new, "--holdout", other, "--target", "species", "--json")
+        expected = isthmus.evaluate(rows, rows[:150], read(other).rows, target="species")
+        assert json.loads(ended.out) == expected.facts
+        shown = succeed("evaluate", "penguins", new, "--holdout", other, "--target", "species").out
+        assert shown == f"{expected}\n"
+
+    def test_columns_are_dropped_wherever_they_are(self, tmp_path: Path) -> None:
+        rows = read("penguins").rows.select(["species", "body_mass_g", "year"])
+        numbered = rows[:40].append_column("id", pa.array(range(40)))
+        few = parquet_of(tmp_path / "few.parquet", rows[40:70])
+        real = parquet_of(tmp_path / "real.parquet", numbered)
+        ended = succeed("evaluate", real, few, "--drop", "id,year", "--json")
+        assert set(json.loads(ended.out)["by_column"]) == {"species", "body_mass_g"}
+
+    def test_text_that_looks_like_numbers_stays_text(self, tmp_path: Path) -> None:
+        real = parquet_of(tmp_path / "real.parquet", pa.table({"code": ["01", "02"] * 20, "x": list(range(40))}))
+        made = tmp_path / "made.csv"
+        made.write_text("code,x\n" + "01,5\n02,7\n" * 10)
+        facts = json.loads(succeed("evaluate", real, made, "--json").out)
+        assert facts["by_column"]["code"] == 0.0
+
+    @pytest.mark.parametrize(
+        ("arguments", "words"),
+        [
+            (["penguins", "digits"], ["the synthetic rows", "table"]),
+            (["penguins", "empty.csv"], ["empty.csv", "empty"]),
+            (["penguins", "header.csv"], ["header.csv", "no rows"]),
+            (["penguins", "other.csv"], ["the synthetic rows", "missing"]),
+            (["penguins", "penguins", "--holdout", "other.csv"], ["the hold-out rows", "missing"]),
+            (["penguins", "penguins", "--target", "weight"], ["'weight'", "body_mass_g"]),
+            (["penguins", "penguins", "--drop", "weight"], ["weight", "penguins"]),
+            (["penguins", "penguins", "--target", "sex", "--drop", "sex"], ["sex", "dropped"]),
+            (["numbers.csv", "texts.csv"], ["'a'", "numbers", "text"]),
+        ],
+    )
+    def test_what_cannot_be_compared_gets_one_line(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], words: list[str]
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        files = {"empty": "", "header": "a,b\n", "other": "a,b\n1,2\n", "numbers": "a\n1\n2\n", "texts": "a\nx\ny\n"}
+        for name, text in files.items():
+            Path(f"{name}.csv").write_text(text)
+        ended = run("evaluate", *arguments)
+        assert ended.status == 2 and len(ended.err.splitlines()) == 1 and not ended.out
+        assert all(word in ended.err for word in words), ended.err
+
+
+class TestPrivacyOfGeneratedRows:
+    def test_figures_follow_where_real_rows_are_given(self, penguins_model: Path, tmp_path: Path) -> None:
+        rows, out = read("penguins").rows, tmp_path / "new.parquet"
+        other = parquet_of(tmp_path / "other.parquet", rows[:100])
+        known = ("--real", "penguins", "--holdout", other)
+        made = succeed("generate", penguins_model, "-n", 80, "--seed", 3, *known, "--out", out, "--json")
+        figures = json.loads(made.out)["privacy"]
+        assert set(figures["measures"]) == {"exact_copies", "copied_share", "membership_auroc"}
+        assert figures["rows"] == {"real": len(rows), "synthetic": 80, "holdout": 100}
+        shown = succeed("generate", penguins_model, "-n", 80, "--seed", 3, *known, "--out", out).out
+        assert "80 new rows" in shown and "membership" in shown
+
+    def test_rows_to_compare_with_are_looked_at_before_any_are_drawn(
+        self, penguins_model: Path, tmp_path: Path
+    ) -> None:
+        out = tmp_path / "new.parquet"
+        other = parquet_of(tmp_path / "other.parquet", pa.table({"a": [1, 2]}))
+        for known in (("--real", other), ("--holdout", "penguins"), ("--real", "nowhere.csv")):
+            ended = run("generate", penguins_model, *known, "--out", out)
+            assert ended.status == 2 and len(ended.err.splitlines()) == 1 and not out.exists()
+        ended = run("generate", penguins_model, "--real", "penguins", "--out", tmp_path / "parts")
+        assert ended.status == 2 and "isthmus evaluate penguins" in ended.err and not (tmp_path / "parts").exists()
+        ended = run("generate", penguins_model, "--real", other, "--out", other)
+        assert ended.status == 2 and parquet.read_table(other).num_rows == 2

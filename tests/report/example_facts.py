@@ -81,6 +81,8 @@ def contender(variant: str, size: int, seeds: int, *, image: bool) -> Facts:
             "density": 0.55 + 0.3 * skill + 0.04 * vae,
             "coverage": 0.6 + 0.25 * skill,
             "copied_share": 0.5 + 0.03 * skill,
+            "membership_auroc": 0.5 + 0.02 * skill,
+            "exact_copies": 0.001 * skill,
         },
         "compression": {
             "bits_per_row": 236 - 26 * skill - 34 * (1 - math.exp(-size / 5)) + 0.9 * size * (2 - vae),

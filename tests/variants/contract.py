@@ -210,18 +210,18 @@ def check_each_player_moves_its_own_parameters_only(kind: type[Variant], data: T
 
 
 def check_every_option_changes_the_loss(kind: type[Variant], data: Toy) -> None:
-    """Each option, beside every choice of the options that are choices."""
+    """Each option, beside every choice of the options that are choices: while training, or afterwards."""
     declared = kind.Options.declared()
     modes = [{name: value} for name, field in declared.items() for value in _choices(field)] or [{}]
     for mode in modes:
         plain = build(kind, data, **mode)
-        loss = plain.terms(data.x, Randomness(0)).per_row
+        losses = losses_of(plain, data)
         for name, field in declared.items():
             value = another(field, mode.get(name, field.default))
             changed = build(kind, data, **(mode | {name: value}))
             adopt(changed, plain)
             # An option that nobody reads leaves every bit as it was.
-            changes = not torch.equal(changed.terms(data.x, Randomness(0)).per_row, loss)
+            changes = not torch.equal(losses_of(changed, data), losses)
             assert changes, f"{name}={value!r} does not change the loss at {mode}"
 
 
@@ -335,9 +335,16 @@ def another(field: FieldInfo, value: Any) -> Any:
         return next(choice for choice in choices if choice != value)
     if isinstance(value, bool):
         return not value
+    if isinstance(value, int) and value > 1:
+        return value // 2  # of a count that the size of the toy caps, more would change nothing
     higher = 2 * value + 1
     highest = next((bound.le for bound in field.metadata if hasattr(bound, "le")), math.inf)
     return higher if higher <= highest else value / 2
+
+
+def losses_of(model: Variant, data: Toy) -> Tensor:
+    """The loss of each row while training and afterwards, shape (2, rows)."""
+    return torch.stack([model.train(mode).terms(data.x, Randomness(0)).per_row for mode in (True, False)])
 
 
 def adopt(model: Variant, other: Variant) -> None:

@@ -166,7 +166,9 @@ def _prepare(
     features = checked_rows(checker, features, reset=True)
     # The whole is looked at once, so that a column with nothing to learn is refused by name; what is learned of the
     # data's scales comes from the training rows alone.
-    shared = SharedOptions.check({name: options[name] for name in ("data", "likelihood") if name in options}, "compare")
+    shared = SharedOptions.check(
+        {name: options[name] for name in ("data", "likelihood", "missing") if name in options}, "compare"
+    )
     whole = fitted_domain(features, shared)
     held_out = None
     if test is not None:
@@ -178,7 +180,7 @@ def _prepare(
             test_rows = checked_rows(checker, test_rows, reset=False)
         held_out = Part(test_rows, test_values)
     train, validation, test_part = split(Part(features, values), held_out, seed)
-    domain = type(whole).fit(train.rows, shared.likelihood, strict=False)
+    domain = type(whole).fit(train.rows, shared.likelihood, strict=False, missing=shared.missing)
     data = Data(
         domain,
         domain.tensors(train.rows),

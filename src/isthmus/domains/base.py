@@ -1,12 +1,14 @@
 """What every domain is: rows ↔ one tensor, the networks that suit them, and how likely a row is."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 from torch import Tensor, nn
 
+from ..core.errors import DataError
 from ..core.randomness import Randomness
 from ..core.sparse import HeldRows
 from ..parts.networks import Encoder
@@ -19,7 +21,7 @@ class NetworkOptions:
     """How large the networks are. `hidden="auto"` and `network="auto"` leave the choice to the domain."""
 
     hidden: tuple[int, ...] | str = "auto"
-    network: str = "auto"  # "auto", "dense" or "convolutional"
+    network: str = "auto"  # "auto", "dense", "convolutional" or "attention"
     activation: str = "relu"
 
 
@@ -67,8 +69,24 @@ class Domain(ABC):
 
     @classmethod
     @abstractmethod
-    def fit(cls, rows: Rows, likelihood: str = "auto", strict: bool = True) -> "Domain":
-        """Learn the schema. `strict` refuses columns from which nothing can be learned, by name."""
+    def fit(cls, rows: Rows, likelihood: str = "auto", strict: bool = True, missing: str = "auto") -> "Domain":
+        """Learn the schema. `strict` refuses columns from which nothing can be learned, by name. `missing` cells are
+        "ignored" or "modelled" by the likelihood, or as it is usual with it."""
+
+    @classmethod
+    def fit_together(cls, sets: Mapping[str, Rows]) -> tuple["Domain", list[Tensor]]:
+        """A domain that knows the rows of all these named sets, and each set's tensor, to compare them by.
+
+        Nothing is refused for being constant. Raises DataError, naming the set, where its rows cannot stand beside
+        those of the first.
+        """
+        first, *others = sets
+        for other in others:
+            shapes = [tuple(np.shape(sets[name])[1:]) for name in (first, other)]
+            if shapes[0] != shapes[1]:
+                raise DataError(f"{other}: each of shape {shapes[1]}, where {first} are of shape {shapes[0]}")
+        domain = cls.fit(np.concatenate(list(sets.values())), strict=False)
+        return domain, [domain.tensors(rows) for rows in sets.values()]
 
     @classmethod
     @abstractmethod

@@ -61,7 +61,9 @@ class Image(Domain):
         return isinstance(rows, np.ndarray) and rows.ndim in (3, 4)
 
     @classmethod
-    def fit(cls, rows: Rows, likelihood: str = "auto", strict: bool = True) -> "Image":
+    def fit(cls, rows: Rows, likelihood: str = "auto", strict: bool = True, missing: str = "auto") -> "Image":
+        if missing == "modelled":
+            raise OptionError("missing='modelled' is for tables: images have no missing cells; leave it at 'auto'")
         images = _checked(np.asarray(rows))
         if images.ndim == 4 and images.shape[-1] > 4:
             raise DataError(f"images of shape {images.shape[1:]}: the last dimension should be at most 4 channels")
@@ -154,6 +156,8 @@ class Image(Domain):
         return features.unflatten(-1, self.event) * (self.high - self.low) + self.low
 
     def _convolutional(self, options: NetworkOptions) -> bool:
+        if options.network == "attention":
+            raise OptionError("network='attention' is for tables; for images leave it at 'auto'")
         if options.network == "auto":
             return math.prod(self.event) > MOST_DENSE_VALUES
         return options.network == "convolutional"

@@ -28,7 +28,8 @@ from ..training.state import TrainingState
 from ..training.streaming import StreamedBatches
 from ..variants.base import Variant
 from .checking import check_fits_domain, check_latent_dim, checked_codes, checked_rows, fitted_domain
-from .code_flow import CodeFlow, codes_of, fitted_flow
+from .codes import PRIORS, codes_of, fitted_prior
+from .codes.base import CodePrior
 from .conditions import conditions_of, drawn_until_met
 from .fitting import Fitting, Trained, split
 from .inference import BATCH, as_input, batch_rows, chosen_device, in_batches, scoring_rows, steady_products
@@ -65,7 +66,7 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin,
     _seed: int
     _device: torch.device
     _state: TrainingState | None
-    _flow: CodeFlow | None = None
+    _code_prior: CodePrior | None = None
 
     # What a user calls.
 
@@ -199,6 +200,18 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin,
         x = self._tensors(X)
         check_explicable(self.domain_, most_columns)
         return explained_scores(self, dense(x), self.score_tensors(x), most_columns)
+
+    def explain(self, X: Rows | None = None) -> dict[str, Any]:
+        """What each latent unit stands for, as facts: docs/facts.md, `explanation`.
+
+        Which columns each unit moves and by how much in their own units, walks along units, which units are unused,
+        which columns the model treats alike and, where codes are sparse, the rows and columns that light each feature.
+        Without rows the model's own draws are turned, and what needs rows is None.
+        """
+        from ..explaining import explain
+
+        check_is_fitted(self)
+        return explain(self, None if X is None else self._tensors(X))
 
     def compress(self, X: Rows) -> bytes:
         """Rows as the bytes of an archive, from which `decompress` gives them back bit for bit.
@@ -341,7 +354,7 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin,
         with torch.no_grad(), config_context(array_api_dispatch=False):
             batches = (batch.to(self._device) for batch in as_input(learned).split(BATCH))
             self.model_.fit_prior(batches, Randomness(self._seed, "prior", device=self._device))
-        self._flow = self._fitted_flow(learned) if shared.prior == "flow_matching" else None
+        self._code_prior = None if shared.prior == "own" else self._fitted_prior(shared.prior, learned)
         if len(x) > MOST_CALIBRATION_ROWS:
             x = x[Randomness(self._seed, "calibration").permutation(len(x))[:MOST_CALIBRATION_ROWS]]
         self.offset_ = float(np.quantile(self.score_tensors(x), shared.contamination))
@@ -366,23 +379,25 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin,
         own = self.variant().Options.check(
             {name: value for name, value in given.items() if name not in declared}, owner
         )
-        if shared.prior == "flow_matching" and self.variant().discrete_codes:
-            raise OptionError(f"prior='flow_matching': codes of {owner} are a few values each; leave it at 'own'")
+        if shared.prior != "own":
+            if self.variant().discrete_codes:
+                raise OptionError(f"prior={shared.prior!r}: codes of {owner} are a few values each; leave it at 'own'")
+            PRIORS[shared.prior].check_available()
         return shared, own
 
     def _fitting(self, shared: SharedOptions, own: Options, workers: Workers = ALONE) -> Fitting:
         return Fitting(self.variant(), self.domain_, shared, own, self._seed, self._device, workers)
 
-    def _fitted_flow(self, learned: HeldRows) -> CodeFlow:
+    def _fitted_prior(self, name: str, learned: HeldRows) -> CodePrior:
         batches = (batch.to(self._device) for batch in as_input(learned).split(BATCH))
         codes = codes_of(self.model_, batches, len(learned), Randomness(self._seed, "codes", device=self._device))
-        return fitted_flow(codes, self._seed)
+        return fitted_prior(name, codes, self._seed)
 
     @torch.no_grad()
     def _drawn(self, seed: int, noise: bool) -> Iterator[Tensor]:
         """Batch after batch of new rows, without end, on the CPU."""
         randomness = Randomness(seed, "sample", device=self._device)
-        source = self.model_.prior() if self._flow is None else self._flow
+        source = self.model_.prior() if self._code_prior is None else self._code_prior
         while True:
             with steady_products(self._device):
                 likelihood = self.model_.likelihood(source.sample(self._drawn_rows, randomness))

@@ -46,7 +46,7 @@ def fitted_domain(rows: Rows, shared: SharedOptions) -> Domain:
         raise OptionError(f"likelihood={shared.likelihood!r}: for {kind.name} data it is 'auto' or one of {known}")
     if rows.shape[0] < 2:
         raise DataError("1 sample (one row) is too few to learn from; give at least 2 rows")
-    return kind.fit(rows, shared.likelihood)
+    return kind.fit(rows, shared.likelihood, missing=shared.missing)
 
 
 def check_fits_domain(rows: Rows, domain: Domain) -> None:
@@ -110,8 +110,14 @@ def _checked_frame(estimator: Any, X: Rows, reset: bool) -> Rows:
         try:
             validate_data(estimator, X, reset=reset, skip_check_array=True)
         except (TypeError, ValueError) as failure:
-            raise DataError(str(failure)) from None
+            raise DataError(_repeated_name(X) or str(failure)) from None
     return X
+
+
+def _repeated_name(X: Rows) -> str | None:
+    names = [str(name) for name in getattr(X, "columns", ())]
+    repeated = next((name for place, name in enumerate(names) if name in names[:place]), None)
+    return None if repeated is None else f"two columns are named '{repeated}'; rename one of them"
 
 
 def _checked_array(estimator: Any, X: Any, reset: bool) -> np.ndarray:

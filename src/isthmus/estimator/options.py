@@ -39,11 +39,16 @@ Seed = Annotated[Any, AfterValidator(_seed)]
 class SharedOptions(Options):
     latent_dim: Count | Literal["auto"] = option(8, "latent units; 'auto' picks a number from the data")
     hidden: Widths = option("auto", "widths of the hidden layers, such as (400,); the decoder mirrors the encoder")
-    network: Literal["auto", "dense", "convolutional"] = option("auto", "kind of network; convolutional is for images")
+    network: Literal["auto", "dense", "convolutional", "attention"] = option(
+        "auto", "kind of network; convolutional is for images, attention between columns for tables"
+    )
     activation: Literal["relu", "silu", "gelu", "tanh"] = option("relu", "function between layers")
     data: str = option("auto", "what rows are: 'table', 'image', 'counts', or told by their type")
     likelihood: str = option("auto", "noise of numbers or pixels, such as 'gaussian' or 'bernoulli'")
-    prior: Literal["own", "flow_matching"] = option(
+    missing: Literal["auto", "ignored", "modelled"] = option(
+        "auto", "whether missing cells of a table have a probability; 'auto': with likelihood='autoregressive' only"
+    )
+    prior: Literal["own", "flow_matching", "flow"] = option(
         "own", "what new codes are drawn from: the model's prior, or a flow fitted to the rows' codes"
     )
     epochs: Epochs | Literal["auto"] = option("auto", "passes over the rows; 'auto' aims at 4,000 steps")

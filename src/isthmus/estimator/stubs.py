@@ -30,6 +30,8 @@ from .core import errors as errors
 from .estimator.base import Estimator as _Estimator
 from .estimator.detector import Detector as Detector
 from .estimator.tuning import tune as tune
+from .evaluating import Evaluation as Evaluation
+from .evaluating import evaluate as evaluate
 from .files.streaming import stream as stream
 from .saving import load as load
 

@@ -11,6 +11,8 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
+from .distances import BLOCK, centred, squared_distances
+from .privacy import copied_share, exact_copies, membership_auroc
 from .rows import check_columns, equal_sizes, features, subsample
 
 FOLDS = 3
@@ -23,12 +25,6 @@ MOST_CATEGORIES = 255
 BINS = 10
 CELLS = 2_000_000
 """Cells of a set that its marginals are measured on: narrow tables afford more rows than `limit`'s default."""
-
-BLOCK = 512
-"""Rows whose distances to all others are held in memory together."""
-
-ROUNDING = 1e-9
-"""Squared distances closer than this share of the squared norms are the same."""
 
 
 def generation_quality(
@@ -44,7 +40,8 @@ def generation_quality(
 
     `pooled`: distances between rows use one scale for all columns (images), see `rows.features`. Returns
     `c2st_auroc` (0.5 is best), `column_shape` and `pair_trend` (errors, 0 is best), `density` and `coverage`
-    (1 is best) and `copied_share` (0.5 is fair); None where a measure does not apply.
+    (1 is best), `copied_share` and `membership_auroc` (0.5 is fair) and `exact_copies` (a share); None where a measure
+    does not apply.
     """
     check_columns(categorical, synthetic=synthetic, training=train, held_out=held_out)
     # Features can be wider than rows: none are made of rows that no measure will look at.
@@ -59,6 +56,8 @@ def generation_quality(
         "pair_trend": pair_trend_error(held_out, synthetic, categorical, rng, limit),
         **density_coverage(real_points, synthetic_points, rng),
         "copied_share": copied_share(synthetic_points, train_points, real_points, rng),
+        "membership_auroc": membership_auroc(synthetic_points, train_points, real_points, rng),
+        "exact_copies": exact_copies(synthetic, train),
     }
 
 
@@ -103,15 +102,23 @@ def two_sample_auroc(
 def column_shape_error(
     real: np.ndarray, synthetic: np.ndarray, categorical: np.ndarray, rng: np.random.Generator, limit: int = 10_000
 ) -> float | None:
-    """The mean over columns of a distance between the column's two distributions, 0 (equal) to 1 (apart).
+    """The mean of `column_shape_errors` over columns, 0 (equal) to 1 (apart); None without rows or columns."""
+    errors = column_shape_errors(real, synthetic, categorical, rng, limit)
+    return float(errors.mean()) if len(errors) and np.isfinite(errors).all() else None
+
+
+def column_shape_errors(
+    real: np.ndarray, synthetic: np.ndarray, categorical: np.ndarray, rng: np.random.Generator, limit: int = 10_000
+) -> np.ndarray:
+    """A distance between the two distributions of each column, 0 (equal) to 1 (apart), shape (columns,).
 
     Numbers: the Kolmogorov–Smirnov statistic. Categories: the total variation distance, with missing as one more
     category. Missing numbers count too: as one more value beyond all others, on whichever side tells more, so that
-    the error is never below the difference between the shares of missing cells. None without rows.
+    the error is never below the difference between the shares of missing cells. NaN without rows.
     """
     check_columns(categorical, real=real, synthetic=synthetic)
-    if not len(real) or not len(synthetic) or not len(categorical):
-        return None
+    if not len(real) or not len(synthetic):
+        return np.full(len(categorical), np.nan)
     real, synthetic = subsample(rng, limit, real)[0], subsample(rng, limit, synthetic)[0]
     errors = [
         _total_variation(*_category_codes(real[:, column], synthetic[:, column]))
@@ -119,7 +126,7 @@ def column_shape_error(
         else _kolmogorov_smirnov(real[:, column], synthetic[:, column])
         for column, is_category in enumerate(categorical)
     ]
-    return float(np.mean(errors))
+    return np.array(errors, np.float64)
 
 
 def pair_trend_error(
@@ -130,37 +137,50 @@ def pair_trend_error(
     limit: int = 10_000,
     pairs: int = 500,
 ) -> float | None:
-    """The mean over pairs of columns of how much their dependence differs, 0 (equal) to 1 (opposite).
+    """The mean of `pair_trend_errors` over pairs of columns, 0 (equal) to 1 (opposite); None where there is no pair."""
+    errors = pair_trend_errors(real, synthetic, categorical, rng, limit, pairs)[1]
+    return float(errors.mean()) if len(errors) else None
+
+
+def pair_trend_errors(
+    real: np.ndarray,
+    synthetic: np.ndarray,
+    categorical: np.ndarray,
+    rng: np.random.Generator,
+    limit: int = 10_000,
+    pairs: int = 500,
+) -> tuple[np.ndarray, np.ndarray]:
+    """How much the dependence of two columns differs: pairs (pairs, 2), and an error (pairs,), 0 (equal) to 1
+    (opposite).
 
     Two numbers: half the absolute difference of their Pearson correlations, over rows that have both; a correlation
     with a constant is 0. A pair with a category: the total variation distance between the two-way tables of shares,
     where numbers are cut into ten bins of equal width over the real column's range, values beyond it join the end
     bins, and missing is one more category. All pairs of columns that vary in the real rows count; beyond `pairs` of
-    them, that many random ones do. None where there is no pair.
+    them, that many random ones do.
     """
     check_columns(categorical, real=real, synthetic=synthetic)
     if not len(real) or not len(synthetic):
-        return None
+        return np.empty((0, 2), int), np.empty(0)
     real, synthetic = subsample(rng, limit, real)[0], subsample(rng, limit, synthetic)[0]
     varying = np.flatnonzero([_distinct(column) > 1 for column in real.T])
     chosen = _pairs(len(varying), pairs, rng)
-    if not len(chosen):
-        return None
     codes = {}
-    if np.any(categorical):
+    if len(chosen) and np.any(categorical):
         codes = {
             column: (_category_codes if categorical[column] else _bin_codes)(real[:, column], synthetic[:, column])
             for column in varying[np.unique(chosen)]
         }
     with_category = np.asarray(categorical, bool)[varying[chosen]].any(1)
-    errors = [
+    errors = np.empty(len(chosen))
+    errors[with_category] = [
         _total_variation(*map(_joint_codes, codes[first], codes[second]))
         for first, second in varying[chosen[with_category]]
     ]
     numbers = varying[chosen[~with_category]]
     correlations = [_correlations(rows, numbers) for rows in (real, synthetic)]
-    errors += (np.abs(correlations[0] - correlations[1]) / 2).tolist()
-    return float(np.mean(errors))
+    errors[~with_category] = np.abs(correlations[0] - correlations[1]) / 2
+    return varying[chosen], errors
 
 
 def density_coverage(
@@ -179,62 +199,18 @@ def density_coverage(
     if rows < 2:
         return {"density": None, "coverage": None}
     k = min(k, rows - 1)
-    real, synthetic = _centred(real, synthetic)
+    real, synthetic = centred(real, synthetic)
     inside, covered = 0, 0
     for start in range(0, rows, BLOCK):
         centres = real[start : start + BLOCK]
-        among_real, _ = _squared_distances(centres, real)
+        among_real, _ = squared_distances(centres, real)
         among_real[np.arange(len(centres)), start + np.arange(len(centres))] = np.inf
         radius = np.partition(among_real, k - 1, axis=1)[:, k - 1 : k]
-        to_synthetic, rounding = _squared_distances(centres, synthetic)
+        to_synthetic, rounding = squared_distances(centres, synthetic)
         in_ball = to_synthetic <= radius + rounding
         inside += int(in_ball.sum())
         covered += int(in_ball.any(1).sum())
     return {"density": inside / (k * rows), "coverage": covered / rows}
-
-
-def copied_share(
-    synthetic: np.ndarray, train: np.ndarray, held_out: np.ndarray, rng: np.random.Generator, limit: int = 10_000
-) -> float | None:
-    """The share of generated points nearer to a training point than to any held-out point; ties count half.
-
-    All sets are points (rows, features), see `rows.features`; as many training as held-out points are drawn, so 0.5 is
-    fair: generated rows owe no more to the rows that were trained on than to rows that were not. 1 is copying; copies
-    of training rows that were not drawn pull it towards 0.5, so hold out many rows where copying matters.
-    None where a set is empty.
-    """
-    train, held_out = equal_sizes(rng, limit, train, held_out)
-    # The share's own sampling error is small long before the nearest neighbours are worth cutting down.
-    (synthetic,) = subsample(rng, max(1, limit // 4), synthetic)
-    if not len(train) or not len(synthetic):
-        return None
-    train, held_out, synthetic = _centred(train, held_out, synthetic)
-    nearer = 0.0
-    for start in range(0, len(synthetic), BLOCK):
-        block = synthetic[start : start + BLOCK]
-        (to_train, near_train), (to_held_out, near_held_out) = (_nearest(block, others) for others in (train, held_out))
-        tied = np.abs(to_train - to_held_out) <= np.maximum(near_train, near_held_out)
-        nearer += float(np.where(tied, 0.5, to_train < to_held_out).sum())
-    return nearer / len(synthetic)
-
-
-def _centred(*sets: np.ndarray) -> list[np.ndarray]:
-    """The sets moved so that the first has mean 0: distances stay, and lose fewer digits to the norms."""
-    return [points - sets[0].mean(0) for points in sets]
-
-
-def _squared_distances(points: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """‖x‖² + ‖y‖² - 2xy, shape (points, others), and how far rounding may have moved each of them."""
-    norms = np.square(points).sum(1)[:, None] + np.square(others).sum(1)
-    return np.maximum(norms - 2 * points @ others.T, 0.0), ROUNDING * norms
-
-
-def _nearest(points: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The squared distance to the nearest of the others, shape (points,), and its rounding."""
-    distances, rounding = _squared_distances(points, others)
-    nearest = distances.argmin(1)
-    every = np.arange(len(points))
-    return distances[every, nearest], rounding[every, nearest]
 
 
 def _distinct(column: np.ndarray) -> int:

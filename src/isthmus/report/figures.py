@@ -438,6 +438,53 @@ def sparkline(positions: Sequence[float], values: Sequence[Any], low: float, hig
     )
 
 
+# ---- which columns are alike ----
+
+CELL, NAMES, NUMBERS = 20.0, 132.0, 18.0
+
+
+def similarity_map(columns: Sequence[str], values: Sequence[Sequence[Any]]) -> Markup:
+    """A square for each two columns, the darker the more alike, from 0 to 1; columns are named once, then numbered."""
+    if not columns:
+        return NONE
+    side = NAMES + CELL * len(columns)
+    cells = [
+        element(
+            "rect",
+            element("title", f"{columns[down]}, {columns[across]}: {number(value, 2)}"),
+            x=NAMES + CELL * across + 0.5,
+            y=NUMBERS + CELL * down + 0.5,
+            width=CELL - 1,
+            height=CELL - 1,
+            # Beside the strength of the colour, so that an opacity of 0.004 is not written as 0.
+            fill_opacity=f"{value:.3f}",
+        )
+        for down, row in enumerate(values)
+        for across, cell in enumerate(row)
+        if (value := finite(cell)) is not None
+    ]
+    ground = element("rect", x=NAMES, y=NUMBERS, width=side - NAMES, height=side - NAMES, class_="ground")
+    places = [(place, name, CELL * place + CELL / 2) for place, name in enumerate(columns)]
+    labels = [
+        text(str(i + 1), NAMES + middle, NUMBERS - 5, text_anchor="middle", class_="tick") for i, _, middle in places
+    ]
+    names = [
+        text(f"{shortened(name, 17)} {i + 1}", NAMES - 6, NUMBERS + middle + 4, text_anchor="end")
+        for i, name, middle in places
+    ]
+    return drawing(
+        side + 1,
+        side - NAMES + NUMBERS + 1,
+        "How alike columns are",
+        f"{len(columns)} columns, similar ones side by side; the table beside it names the nearest of each",
+        ground,
+        *cells,
+        *labels,
+        *names,
+        class_="matrix",
+    )
+
+
 # ---- shared ----
 
 

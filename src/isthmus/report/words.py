@@ -178,6 +178,22 @@ MEASURES = (
         0.5,
     ),
     Measure(
+        ("generation", "membership_auroc"),
+        "Membership told",
+        "AUROC, 0.5 is fair",
+        "Someone who sees only generated rows guesses which real rows were trained on: those with a generated row "
+        "nearby. 0.5: no better than chance. 1: every training row is given away.",
+        0.5,
+    ),
+    Measure(
+        ("generation", "exact_copies"),
+        "Exact copies",
+        "share",
+        "The share of generated rows that equal a training row in every cell. Where columns are few and coarse, rows "
+        "repeat by chance.",
+        "lower",
+    ),
+    Measure(
         ("anomaly", "auroc"),
         "Detection",
         "AUROC, 1 is best",

@@ -1,22 +1,17 @@
 """`isthmus explain`: what each latent unit of a model stands for."""
 
 import json
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from . import arguments
 from .screen import number, print_table
 
-if TYPE_CHECKING:
-    from ...estimator.base import Estimator
+# Units or features on the screen; all of them are in the page.
+MOST_SHOWN = 12
 
 
-EFFECT_UNITS = {
-    "counts": "log(1 + count)",
-    "image": "share of black to white",
-    "table": "standard deviations of the column; for categories the probability that moves",
-}
 COLUMNS = {"counts": "column", "image": "pixel"}
 
 
@@ -34,20 +29,20 @@ def explain(
     """Write what each latent unit stands for.
 
     Each unit is turned from low to high while the others stay put: which columns or pixels move, and by how much, in
-    their own units. A model of --latent auto also says why it has that many. DIR gets explain.html to look at and
-    explain.json to read by program.
+    their own units. Also: which units are unused, which columns the model treats alike, and of a topk_autoencoder
+    the rows and columns that light each feature. A model of --latent auto says why it has that many. DIR gets
+    explain.html to look at and explain.json to read by program.
     """
     arguments.check_place(out, folder=True)
 
-    from ...explaining import prior_codes
     from ...files.atomic import replacing
     from ...saving import load_estimator
     from .explain_page import render
     from .inputs import read_rows_for
 
     estimator = load_estimator(model)
-    codes = prior_codes(estimator) if data is None else estimator.transform(read_rows_for(estimator, data)[1])
-    facts = explanation(estimator, codes) | {"file": model, "data": data}
+    rows = None if data is None else read_rows_for(estimator, data)[1]
+    facts = estimator.explain(rows) | {"file": model, "data": data}
     text = json.dumps(facts, ensure_ascii=False, allow_nan=False, indent=1)
     out.mkdir(exist_ok=True)
     for name, content in (("explain.json", text), ("explain.html", render(facts))):
@@ -60,38 +55,19 @@ def explain(
         print(f"The page: {out / 'explain.html'}")
 
 
-def explanation(estimator: "Estimator", codes: Any) -> dict[str, Any]:
-    """Facts about each unit: what it moves, by how much, and walks along it."""
-    from ...explaining import effects, heat_maps, strongest, traversals
-
-    domain, effect = estimator.domain_, effects(estimator, codes)
-    facts = {
-        "model": estimator.variant_name,
-        "title": estimator.variant().title,
-        "domain": domain.name,
-        "latent_dim": estimator.latent_dim_,
-        "rows": len(codes),
-        "carries": strongest(effect, domain.column_names),
-        "effect_unit": EFFECT_UNITS[domain.name],
-        "traversals": traversals(estimator, codes),
-    }
-    if hasattr(estimator, "size_search_"):
-        facts["size_search"] = estimator.size_search_
-    if domain.name == "image":
-        maps = heat_maps(estimator, effect)
-        facts["heat_maps"] = {str(entry["unit"]): maps[entry["unit"]] for entry in facts["carries"]}
-    return facts
-
-
 def _show(facts: dict[str, Any]) -> None:
-    asleep = facts["latent_dim"] - len(facts["carries"])
-    if facts["traversals"]["kind"] == "table":
+    from .explain_page import summary
+
+    if facts["features"]:
+        print_table(["feature", "lit by", "column", "rows that light it", "all rows"], _features(facts), left=5)
+    elif facts["traversals"]["kind"] == "table":
         print_table(["unit", "moves", "from", "to"], _moves(facts), left=2)
     else:
         strengths = [[f"unit {entry['unit']}", number(entry["columns"][0]["effect"])] for entry in facts["carries"]]
-        print_table(["unit", f"largest change of a {COLUMNS[facts['domain']]} ({facts['effect_unit']})"], strengths)
-    if asleep:
-        print(f"{asleep} of {facts['latent_dim']} units move{'s' * (asleep == 1)} next to nothing.")
+        unit, column = facts["effect_unit"], COLUMNS[facts["domain"]]
+        print_table(["unit", f"largest change of a {column} ({unit})"], strengths)
+    for sentence in summary(facts):
+        print(sentence)
     if "size_search" in facts:
         from .sizes import reason
 
@@ -99,14 +75,27 @@ def _show(facts: dict[str, Any]) -> None:
 
 
 def _moves(facts: dict[str, Any]) -> list[list[str]]:
-    """For each unit the columns that it moves most, and where they stand at the ends of the walk."""
-    from .explain_page import described
+    """For each unit the columns that it moves most, and what they are at its ends."""
+    from .explain_page import ends
 
     rows = []
-    carried = {entry["unit"]: [column["name"] for column in entry["columns"][:3]] for entry in facts["carries"]}
-    for unit in facts["traversals"]["units"]:
-        walked = {column["name"]: column for column in unit["columns"]}
-        for place, name in enumerate(carried[unit["unit"]]):
-            column = described(walked[name])
-            rows.append([unit["label"] if place == 0 else "", column["name"], column["low"], column["high"]])
+    for entry in facts["carries"][:MOST_SHOWN]:
+        for place, column in enumerate(entry["columns"][:3]):
+            shown = ends(column)
+            name = f"P({shown['name']} = {shown['values'][0]})" if shown["values"] else shown["name"]
+            rows.append([f"unit {entry['unit']}" if place == 0 else "", name, shown["low"][0], shown["high"][0]])
+    return rows
+
+
+def _features(facts: dict[str, Any]) -> list[list[str]]:
+    """For each feature the columns in which the rows that light it differ most from all."""
+    from .explain_page import compared, percent
+
+    rows = []
+    for feature in facts["features"][:MOST_SHOWN]:
+        head = [f"feature {feature['feature']}", percent(feature["lit"])]
+        for place, column in enumerate(feature["columns"][:2] or [None]):
+            shown = compared(column) if column else {"name": "", "lit": [], "all": []}
+            beside = ["; ".join(shown["lit"]), "; ".join(shown["all"])]
+            rows.append([*(head if place == 0 else ["", ""]), shown["name"], *beside])
     return rows

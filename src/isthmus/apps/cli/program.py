@@ -14,6 +14,7 @@ from .archives import compress, decompress
 from .codes import decode, encode
 from .compare import compare
 from .describe import info, models
+from .evaluate import evaluate
 from .explain import explain
 from .fit import fit
 from .generate import generate
@@ -32,7 +33,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-COMMANDS = (compare, fit, encode, decode, generate, score, compress, decompress, explain, info, models)
+COMMANDS = (compare, fit, encode, decode, generate, evaluate, score, compress, decompress, explain, info, models)
 for command in COMMANDS:
     app.command()(command)
 

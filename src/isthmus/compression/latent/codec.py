@@ -401,6 +401,11 @@ def _read_patch(data: bytes) -> dict[str, Any]:
 
 def _learned(domain: Domain, head: nn.Module, rows: Tensor) -> Observations:
     """The observations of a fitted decoder's head, grids and frequencies found on some rows (a tensor)."""
+    if isinstance(head, TableHead) and head.missing is not None:
+        raise DataError(
+            "missing='modelled': rows cannot be coded through such a model; fit with missing='ignored', or compress "
+            "without a model, whose archives are smaller"
+        )
     if isinstance(domain, Table) and isinstance(head, TableHead):
         return TableObservations(domain, table_facts(domain, head, rows.detach().cpu().double().numpy()))
     if isinstance(domain, Image) and isinstance(head, ImageHead):

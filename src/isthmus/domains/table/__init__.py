@@ -1,14 +1,16 @@
 """Tables: numbers, whole numbers, booleans, categories, dates, with missing cells."""
 
 import math
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ...core.errors import DataError, OptionError
+from ...parts.attention import ColumnAttention
 from ...parts.networks import Decoder, Encoder, Perceptron
 from ..base import Domain, NetworkOptions, Rows
 from .arrow_types import is_text, value_type
@@ -18,9 +20,13 @@ from .columns import KINDS, BooleanColumn, CategoryColumn, Column, NumberColumn,
 from .features import TableFeatures
 from .fitting import drop_advice, fit_column, refuse_uninformative
 from .frames import Container, combined, from_arrow, is_table, to_arrow
+from .joining import joined
 from .likelihood import TableHead
 from .scaling import Scaling
 from .survey import TableSurvey
+
+# Memory grows with the square of the columns that attend to one another.
+MOST_ATTENDING = 256
 
 
 class Table(Domain):
@@ -35,19 +41,28 @@ class Table(Domain):
     picture_kind: ClassVar[str] = "table"
     likelihoods: ClassVar[tuple[str, ...]] = ("gaussian", "student_t", "mixture", "autoregressive")
 
-    def __init__(self, columns: list[Column], container: Container, family: str, bins: list[Bins] | None = None):
-        """`bins` are those of the quantities, in order, where the likelihood is "autoregressive"."""
+    def __init__(
+        self,
+        columns: list[Column],
+        container: Container,
+        family: str,
+        bins: list[Bins] | None = None,
+        missing_modelled: bool = False,
+    ):
+        """`bins` are those of the quantities, in order, where the likelihood is "autoregressive". With
+        `missing_modelled`, whether a cell is missing has a probability, in columns where cells were missing."""
         self.columns = columns
         self.container = container
         self.family = family
         self.bins = bins or []
+        self.missing_modelled = missing_modelled
 
     @classmethod
     def accepts(cls, rows: Rows) -> bool:
         return is_table(rows)
 
     @classmethod
-    def fit(cls, rows: Rows, likelihood: str = "auto", strict: bool = True) -> "Table":
+    def fit(cls, rows: Rows, likelihood: str = "auto", strict: bool = True, missing: str = "auto") -> "Table":
         table, container = to_arrow(rows)
         if table.num_columns == 0:
             raise DataError("the table has no columns to learn from; give at least one")
@@ -60,7 +75,16 @@ class Table(Domain):
                 refuse_uninformative(name, column)
         family = "gaussian" if likelihood == "auto" else likelihood
         bins = _binned(columns, cells) if family == "autoregressive" else []
-        return cls(columns, container, family, bins)
+        modelled = family == "autoregressive" if missing == "auto" else missing == "modelled"
+        return cls(columns, container, family, bins, modelled)
+
+    @classmethod
+    def fit_together(cls, sets: Mapping[str, Rows]) -> tuple["Table", list[Tensor]]:
+        tables = {name: to_arrow(rows)[0] for name, rows in sets.items()}
+        whole = joined(tables)
+        domain = cls.fit(whole, strict=False)
+        x = domain.tensors(whole)
+        return domain, list(x.split([table.num_rows for table in tables.values()]))
 
     @classmethod
     def survey(cls) -> "TableSurvey":
@@ -74,13 +98,16 @@ class Table(Domain):
         bins = [Bins(**each) for each in schema.get("bins", [])]
         if len(bins) != _quantity_count(columns) * (schema["family"] == "autoregressive"):
             raise ValueError("bins of some column are missing")
-        return cls(columns, Container(**schema["container"]), schema["family"], bins)
+        # Before there was a choice, the family decided.
+        modelled = bool(schema.get("missing_modelled", schema["family"] == "autoregressive"))
+        return cls(columns, Container(**schema["container"]), schema["family"], bins, modelled)
 
     def schema(self) -> dict[str, Any]:
         schema = {
             "columns": [column.model_dump() for column in self.columns],
             "container": self.container.model_dump(),
             "family": self.family,
+            "missing_modelled": self.missing_modelled,
         }
         return schema | ({"bins": [each.model_dump() for each in self.bins]} if self.bins else {})
 
@@ -112,7 +139,7 @@ class Table(Domain):
 
     def with_densities(self) -> "Table":
         columns = [column.as_number() if isinstance(column, WholeColumn) else column for column in self.columns]
-        return Table(columns, self.container, self.family)
+        return Table(columns, self.container, self.family, missing_modelled=self.missing_modelled)
 
     def _cells(self, rows: Rows) -> list[pa.Array]:
         """The fitted columns, picked by name, whatever their order."""
@@ -138,21 +165,35 @@ class Table(Domain):
     def encoder(self, outputs: int, options: NetworkOptions) -> Encoder:
         features = self.features()
         widths = self._widths(features.count, options)
-        return Encoder(features, Perceptron(features.count, widths, outputs, options.activation))
+        if options.network != "attention":
+            return Encoder(features, Perceptron(features.count, widths, outputs, options.activation))
+        attention = self._attention(features, options)
+        dense = Perceptron(attention.outputs, widths, outputs, options.activation)
+        return Encoder(features, nn.Sequential(attention, dense))
+
+    def _attention(self, features: TableFeatures, options: NetworkOptions) -> ColumnAttention:
+        if not 0 < len(features.of_columns) <= MOST_ATTENDING:
+            raise OptionError(
+                f"network='attention' is for up to {MOST_ATTENDING} columns; this table has "
+                f"{len(features.of_columns)}: leave it at 'auto'"
+            )
+        return ColumnAttention(features.of_columns, options.activation)
 
     def decoder(self, inputs: int, options: NetworkOptions, shared_noise: bool = False) -> Decoder:
         widths = self._widths(self.features().count, options)[::-1]
         if self.family == "autoregressive":
             hidden = min(MOST_HIDDEN, max(widths, default=MOST_HIDDEN))
-            head = AutoregressiveHead(self.columns, self.bins, hidden, options.activation)
+            head = AutoregressiveHead(self.columns, self.bins, hidden, options.activation, self.missing_modelled)
         else:
-            head = TableHead(self.columns, self.family, shared_noise)
+            head = TableHead(self.columns, self.family, shared_noise, self.missing_modelled)
         return Decoder(Perceptron(inputs, widths, head.outputs, options.activation), head)
 
     def _widths(self, features: int, options: NetworkOptions) -> tuple[int, ...]:
         """Twice the features, as a power of two between 64 and 512, in two layers."""
         if options.network == "convolutional":
-            raise OptionError("network='convolutional' is for images; for a table leave it at 'auto', or give 'dense'")
+            raise OptionError(
+                "network='convolutional' is for images; for a table leave it at 'auto', or give 'dense' or 'attention'"
+            )
         if not isinstance(options.hidden, str):
             return options.hidden
         width = int(min(512, max(64, 2 ** np.ceil(np.log2(2 * max(features, 1))))))

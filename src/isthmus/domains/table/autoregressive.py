@@ -42,10 +42,17 @@ class AutoregressiveHead(nn.Module):
     offset: Tensor  # where each column's contexts start
     order: Tensor
 
-    def __init__(self, columns: Sequence[Column], bins: Sequence[Bins], hidden: int, activation: str):
+    def __init__(
+        self,
+        columns: Sequence[Column],
+        bins: Sequence[Bins],
+        hidden: int,
+        activation: str,
+        missing_modelled: bool = True,
+    ):
         super().__init__()
         self.outputs = hidden
-        self.symbols = Symbols(columns, bins)
+        self.symbols = Symbols(columns, bins, missing_modelled)
         self.activation = ACTIVATIONS[activation]()
         sizes = self.symbols.sizes
         # The last column comes before none.
@@ -141,7 +148,8 @@ def _groups(sizes: Sequence[int]) -> list[list[int]]:
 class AutoregressiveLikelihood(Likelihood):
     """Each column given the codes and the columns before it, in the table's order.
 
-    A missing cell is one of the things that a cell may be, where cells of its column were missing in the fitted rows.
+    A missing cell is one of the things that a cell may be, where cells of its column were missing in the fitted rows;
+    unless missing cells are to be ignored.
     Whole numbers, categories and missing cells have probabilities, real numbers densities of scaled numbers.
     """
 

@@ -134,7 +134,7 @@ class NumberBlock(QuantityBlock):
         return self._restored_in_range(self._distribution(outputs).sample(randomness))
 
     def mode(self, outputs: Tensor) -> Tensor:
-        return self.scaling.restore(self._distribution(outputs).mean)
+        return self._restored_in_range(self._distribution(outputs).mean)
 
 
 class WholeBlock(QuantityBlock):

@@ -52,6 +52,8 @@ class TableFeatures(nn.Module):
         }.items():
             self.register_buffer(name, values, persistent=False)
         self.count = len(numeric) + len(marked) + len(slots)
+        owners = [*numeric, *(numeric[place] for place in marked), *(slot[0] for slot in slots)]
+        self.of_columns = _by_owner(owners)  # the features of each column that has any, in the table's order
         self.column_count = len(columns)
 
     def _edges(self, numeric: Sequence[Column]) -> tuple[Tensor, Tensor]:
@@ -86,3 +88,11 @@ class TableFeatures(nn.Module):
         for column in self.slot_column.unique():
             x[:, column] = one_hot[:, self.slot_column == column].argmax(1).to(x.dtype)
         return x
+
+
+def _by_owner(owners: Sequence[int]) -> list[list[int]]:
+    """The places of each owner, in the owners' order."""
+    places: dict[int, list[int]] = {}
+    for place, owner in enumerate(owners):
+        places.setdefault(owner, []).append(place)
+    return [places[owner] for owner in sorted(places)]

@@ -10,6 +10,7 @@ from ...core.randomness import Randomness
 from ...parts.likelihood import Likelihood
 from .blocks import Block, BooleanBlock, CategoryBlock, NumberBlock, WholeBlock
 from .columns import BooleanColumn, CategoryColumn, Column, NumberColumn, WholeColumn
+from .missing import MissingCells
 
 Kind = TypeVar("Kind", bound=Column)
 
@@ -19,10 +20,14 @@ class TableHead(nn.Module):
 
     place: Tensor  # where each column of the table stands among the blocks' columns and the empty ones, (columns,)
 
-    def __init__(self, columns: Sequence[Column], family: str, shared_noise: bool = False):
+    def __init__(
+        self, columns: Sequence[Column], family: str, shared_noise: bool = False, missing_modelled: bool = False
+    ):
+        """With `missing_modelled`, whether a cell is missing has a probability; else a missing cell is no evidence."""
         super().__init__()
         self.blocks = _blocks(columns, family, shared_noise)
-        self.sizes = [block.outputs for block in self.blocks]
+        self.missing = MissingCells(columns) if missing_modelled else None
+        self.sizes = [*(block.outputs for block in self.blocks), self.missing.outputs if self.missing else 0]
         self.outputs = max(1, sum(self.sizes))
         covered = [int(i) for block in self.blocks for i in block.index]
         empty = [i for i in range(len(columns)) if i not in set(covered)]
@@ -64,15 +69,19 @@ class TableLikelihood(Likelihood):
         self.leading = outputs.shape[:-1]
         self.like = outputs
         pieces = outputs[..., : sum(head.sizes)].split(head.sizes, dim=-1)
-        self.parts = list(zip(head.blocks, pieces, strict=True))
+        *of_blocks, self.of_missing = pieces
+        self.parts = list(zip(head.blocks, of_blocks, strict=True))
 
     def log_prob_per_feature(self, x: Tensor) -> Tensor:
-        return self._in_order([self._log_prob(block, outputs, x) for block, outputs in self.parts], 0.0)
+        cells = self._in_order([self._log_prob(block, outputs, x) for block, outputs in self.parts], 0.0)
+        return cells if self.head.missing is None else cells + self.head.missing.log_prob(self.of_missing, x)
 
     def sample(self, randomness: Randomness) -> Tensor:
-        return self._in_order([block.sample(outputs, randomness) for block, outputs in self.parts], torch.nan)
+        rows = self._in_order([block.sample(outputs, randomness) for block, outputs in self.parts], torch.nan)
+        return rows if self.head.missing is None else self.head.missing.emptied(self.of_missing, rows, randomness)
 
     def mode(self) -> Tensor:
+        """No cell is missing."""
         return self._in_order([block.mode(outputs) for block, outputs in self.parts], torch.nan)
 
     def _log_prob(self, block: Block, outputs: Tensor, x: Tensor) -> Tensor:

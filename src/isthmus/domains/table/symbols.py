@@ -19,7 +19,7 @@ FIRST_MISSING = 0.01
 class Symbols(nn.Module):
     """The alphabets of a table's columns, columns that hold nothing left out.
 
-    `sizes` are the alphabets' sizes; a column with missing cells has its last symbol for them.
+    `sizes` are the alphabets' sizes; a column with missing cells has its last symbol for them if they are modelled.
     """
 
     index: Tensor  # the columns of the table that have symbols, in order
@@ -30,7 +30,7 @@ class Symbols(nn.Module):
     usual: Tensor  # what stands for a missing cell: that symbol, or the likeliest
     gone: Tensor  # the log of a missing cell's share of that symbol
 
-    def __init__(self, columns: Sequence[Column], bins: Sequence[Bins]):
+    def __init__(self, columns: Sequence[Column], bins: Sequence[Bins], missing_modelled: bool = True):
         super().__init__()
         self.columns = len(columns)
         index = [i for i, column in enumerate(columns) if not isinstance(column, EmptyColumn)]
@@ -39,9 +39,10 @@ class Symbols(nn.Module):
         codes = [place for place in range(len(held)) if place not in set(quantities)]
         self.binned = BinnedQuantities([column for column in held if isinstance(column, Quantity)], bins)
         self.rare = RareCategories([held[place] for place in codes])
-        self.shares = _first_shares(held, dict(zip(quantities, bins, strict=True)))
+        optional = [column.has_missing and missing_modelled for column in held]
+        self.shares = _first_shares(held, dict(zip(quantities, bins, strict=True)), optional)
         self.sizes = [len(share) for share in self.shares]
-        missing = [size - 1 if column.has_missing else -1 for size, column in zip(self.sizes, held, strict=True)]
+        missing = [size - 1 if may_be else -1 for size, may_be in zip(self.sizes, optional, strict=True)]
         usual = [int(share.argmax()) if least < 0 else least for share, least in zip(self.shares, missing, strict=True)]
         order = np.argsort([*quantities, *codes])
         for name, values in {
@@ -111,8 +112,9 @@ class Symbols(nn.Module):
         return cells.new_full((*cells.shape[:-1], self.columns), empty).index_copy(-1, self.index, cells)
 
 
-def _first_shares(columns: Sequence[Column], bins: dict[int, Bins]) -> list[np.ndarray]:
-    """How probable each symbol is before anything is learned: its share of the fitted rows."""
+def _first_shares(columns: Sequence[Column], bins: dict[int, Bins], optional: Sequence[bool]) -> list[np.ndarray]:
+    """How probable each symbol is before anything is learned: its share of the fitted rows. `optional` says which
+    columns have a symbol for missing cells."""
     shares = []
     for place, column in enumerate(columns):
         if isinstance(column, Quantity):
@@ -123,5 +125,5 @@ def _first_shares(columns: Sequence[Column], bins: dict[int, Bins]) -> list[np.n
             share = counts / counts.sum()
         else:
             share = np.full(2, 0.5)
-        shares.append(np.append(share, FIRST_MISSING) if column.has_missing else share)
+        shares.append(np.append(share, FIRST_MISSING) if optional[place] else share)
     return shares

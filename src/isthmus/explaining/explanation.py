@@ -1,0 +1,61 @@
+"""All that is told about a model's units, as facts."""
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..core.randomness import Randomness
+from ..core.sparse import HeldRows
+from ..domains.table import Table
+from ..estimator.base import Estimator
+from .dictionary import described, is_dictionary
+from .similarity import similarity
+from .turning import heat_maps, in_own_units, strongest, turned
+from .units import used_units
+from .walks import traversals
+
+SCHEMA = 1
+EFFECT_UNITS = {
+    "counts": "log(1 + count)",
+    "table": "standard deviations of the column; for categories the probability that moves",
+    "image": "share of black to white",
+}
+
+
+def prior_codes(estimator: Estimator, rows: int = 1_000, seed: int = 0) -> np.ndarray:
+    """Codes drawn from the model's prior, shape (rows, latent_dim); they stand in for rows where none are given."""
+    randomness = Randomness(seed, "explain", device=estimator._device)
+    with torch.no_grad():
+        return estimator.model_.prior().sample(rows, randomness).cpu().numpy()
+
+
+def explain(estimator: Estimator, x: HeldRows | None = None) -> dict[str, Any]:
+    """What each unit of a fitted model stands for: `explanation` in docs/facts.md.
+
+    Without rows x, codes that the model draws itself are turned instead: what needs rows is then None.
+    """
+    codes = prior_codes(estimator) if x is None else estimator.encode_tensors(x).numpy()
+    domain, turn = estimator.domain_, turned(estimator, codes)
+    effect, table = turn.effects(), isinstance(domain, Table)
+    facts: dict[str, Any] = {
+        "schema": SCHEMA,
+        "model": estimator.variant_name,
+        "title": estimator.variant().title,
+        "domain": domain.name,
+        "latent_dim": estimator.latent_dim_,
+        "rows": len(codes),
+        "codes_of": "prior" if x is None else "rows",
+        "units": used_units(estimator, codes, effect, x),
+        "carries": in_own_units(turn) if table else strongest(effect, domain.column_names),
+        "effect_unit": EFFECT_UNITS[domain.name],
+        "traversals": traversals(estimator, codes, turn=turn),
+        "similarity": similarity(turn) if table else None,
+        "features": described(domain, codes, x) if x is not None and is_dictionary(codes) else None,
+    }
+    if hasattr(estimator, "size_search_"):
+        facts["size_search"] = estimator.size_search_
+    if domain.name == "image":
+        maps = heat_maps(estimator, effect)
+        facts["heat_maps"] = {str(unit): maps[unit] for unit in range(len(maps))}
+    return facts

@@ -1,0 +1,54 @@
+"""Which columns make a row unusual."""
+
+import numpy as np
+import pyarrow as pa
+import torch
+from torch import Tensor
+
+from ..core.sparse import dense
+from ..estimator.base import Estimator
+from ..estimator.unusual_cells import the_cells_left_out, unusual_cells, without_each_cell
+
+# Generated rows that say what is usual for a column, and draws of the codes for each score.
+USUAL_ROWS = 256
+SURPRISE_DRAWS = 4
+# Rows, each without one of its cells, that are decoded at a time.
+EXPLAINED_ROWS = 4096
+
+
+def excess_surprise(estimator: Estimator, x: Tensor) -> np.ndarray:
+    """For tables: how much more surprising each cell is than its column usually is, in nats, shape (rows, columns).
+
+    A cell's surprise given the rest of its row, −log p(cell | others) = log p(others) − log p(row), is found by scoring
+    the row with the cell and without it. What is usual for a column is the median over rows that the model itself
+    generates, so a row's numbers depend on the row alone. Missing cells have 0.
+    """
+    generated = dense(estimator.sample_tensors(USUAL_ROWS, estimator._seed))
+    usual = np.median(_surprise(estimator, generated), axis=0)
+    return np.where(x.isnan().numpy(), 0.0, _surprise(estimator, x) - usual)
+
+
+def explained_scores(estimator: Estimator, x: Tensor, scores: np.ndarray, most_columns: int = 3) -> pa.Table:
+    """The columns that make each row of a table unusual, in the form of `unusual_cells`; the excess is in nats.
+
+    What was expected instead of a cell is decoded from the row without it.
+    """
+    columns = x.shape[1]
+    domain, size = estimator.domain_, max(1, EXPLAINED_ROWS // columns)
+    guesses = np.empty(x.shape)
+    for start in range(0, len(x), size):
+        rest = without_each_cell(x[start : start + size])
+        decoded = domain.matrix(estimator.decode_tensors(estimator.encode_tensors(rest)))
+        guesses[start : start + size] = the_cells_left_out(decoded, columns)
+    excess = excess_surprise(estimator, x)
+    return unusual_cells(domain, x, scores, excess, domain.from_matrix(guesses), most_columns)
+
+
+def _surprise(estimator: Estimator, x: Tensor) -> np.ndarray:
+    whole = estimator.score_tensors(x, SURPRISE_DRAWS)
+    surprise = np.empty(x.shape)
+    for column in range(x.shape[1]):
+        rest = x.clone()
+        rest[:, column] = torch.nan
+        surprise[:, column] = estimator.score_tensors(rest, SURPRISE_DRAWS) - whole
+    return surprise
