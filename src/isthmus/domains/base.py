@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ..core.errors import DataError
 from ..core.randomness import Randomness
-from ..core.sparse import HeldRows
+from ..core.sparse import HeldRows, dense
 from ..parts.networks import Encoder
 
 Rows = Any  # what a user hands over: a DataFrame, an array, a list of images
@@ -86,7 +86,7 @@ class Domain(ABC):
             if shapes[0] != shapes[1]:
                 raise DataError(f"{other}: each of shape {shapes[1]}, where {first} are of shape {shapes[0]}")
         domain = cls.fit(np.concatenate(list(sets.values())), strict=False)
-        return domain, [domain.tensors(rows) for rows in sets.values()]
+        return domain, [dense(domain.tensors(rows)) for rows in sets.values()]
 
     @classmethod
     @abstractmethod

@@ -1,6 +1,7 @@
 """Counts: sparse matrices of whole numbers from 0 on, such as purchases, words or molecules."""
 
 import math
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -8,7 +9,7 @@ import scipy.sparse
 import torch
 from torch import Tensor, nn
 
-from ...core.errors import DataError
+from ...core.errors import DataError, OptionError
 from ...core.sparse import HeldRows, SparseRows, dense
 from ...parts.networks import Decoder, Encoder, Perceptron
 from ..base import Domain, NetworkOptions, Rows, Survey
@@ -20,6 +21,8 @@ from .totals import Totals
 CONTAINERS = ("csr_matrix", "csr_array", "array")
 # Counts that vary so much more than Poisson's given their rows' totals call for another distribution.
 OVERDISPERSED = 1.1
+# Sets of rows that are compared are made dense.
+MOST_COMPARED_CELLS = 2**27
 # The size of initial weights of columns, beside those of other layers.
 INITIAL_SHARE = 0.1
 
@@ -67,7 +70,9 @@ class Counts(Domain):
         return scipy.sparse.issparse(rows)
 
     @classmethod
-    def fit(cls, rows: Rows, likelihood: str = "auto", strict: bool = True) -> "Counts":
+    def fit(cls, rows: Rows, likelihood: str = "auto", strict: bool = True, missing: str = "auto") -> "Counts":
+        if missing == "modelled":
+            raise OptionError("missing='modelled': counts have no missing cells, what is not stored is 0; leave it out")
         matrix = checked(rows)
         column_totals = matrix.sum(0, dtype=np.int64)
         if strict and not column_totals.any():
@@ -82,6 +87,20 @@ class Counts(Domain):
         overdispersion = _overdispersion(matrix, totals, column_totals)
         family = _auto_family(highest, overdispersion) if likelihood == "auto" else likelihood
         return cls(_container(rows), rows.dtype.name, family, column_totals, Totals.of(totals), highest, overdispersion)
+
+    @classmethod
+    def fit_together(cls, sets: Mapping[str, Rows]) -> tuple["Counts", list[Tensor]]:
+        matrices = {name: checked(rows) for name, rows in sets.items()}
+        first, *others = matrices
+        for other in others:
+            widths = [matrices[name].shape[1] for name in (first, other)]
+            if widths[0] != widths[1]:
+                raise DataError(f"{other}: {widths[1]:,} columns of counts, where {first} have {widths[0]:,}")
+        domain = cls.fit(scipy.sparse.vstack(list(matrices.values()), format="csr"), strict=False)
+        cells = sum(math.prod(matrix.shape) for matrix in matrices.values())
+        if cells > MOST_COMPARED_CELLS:
+            raise DataError(f"{cells:,} cells, which would have to be dense to be compared; give fewer rows or columns")
+        return domain, [sparse_rows(matrix).dense() for matrix in matrices.values()]
 
     @classmethod
     def survey(cls) -> Survey:
@@ -188,6 +207,8 @@ class Counts(Domain):
         return Decoder(network, head)
 
     def _widths(self, options: NetworkOptions) -> tuple[int, ...]:
+        if options.network not in ("auto", "dense"):
+            raise OptionError(f"network='{options.network}': counts go through dense layers; leave it at 'auto'")
         # One layer: rows are wide and few, and a second one overfits.
         return (128,) if isinstance(options.hidden, str) else options.hidden
 
