@@ -292,5 +292,5 @@ def _data_facts(data: Data, name: str, source: str, target_name: str | None, not
         "shape": described["shape"],
         "columns": columns,
         "target": target,
-        "notes": list(notes),
+        "notes": [*notes, *([described["pictures"]] if "pictures" in described else [])],
     }

@@ -198,7 +198,8 @@ class Domain(ABC):
 
     @abstractmethod
     def describe(self) -> dict[str, Any]:
-        """{"shape": such as "8 × 8 pixels" or "7 columns", "columns": [{"name", "kind"}], which images leave empty}."""
+        """{"shape": such as "8 × 8 pixels" or "7 columns", "columns": [{"name", "kind"}], which images leave empty,
+        and "pictures": what they show, where that needs saying}."""
 
     @abstractmethod
     def pictures(self, x: HeldRows) -> list[Any]:

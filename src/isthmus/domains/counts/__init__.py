@@ -239,7 +239,12 @@ class Counts(Domain):
         return [f"column {column}" for column in range(self.width)]
 
     def describe(self) -> dict[str, Any]:
-        return {"shape": f"{self.width:,} columns of counts", "columns": []}
+        shown = f"pictures of rows are bars of the {len(self.most_used)} columns used most, from the left"
+        return {
+            "shape": f"{self.width:,} columns of counts",
+            "columns": [],
+            "pictures": f"{shown}, on the scale of log(1 + count)",
+        }
 
     def pictures(self, x: HeldRows) -> list[str]:
         """Bars of the columns most used in the fitted rows, on the scale of log(1 + count)."""
