@@ -370,7 +370,7 @@ class TopKAutoencoder(_Estimator):
         network: kind of network; convolutional is for images, attention between columns for tables (default
     'auto')
         activation: function between layers (default 'relu')
-        data: what rows are: 'table', 'image', or told by their type (default 'auto')
+        data: what rows are: 'table', 'image', 'counts', or told by their type (default 'auto')
         likelihood: noise of numbers or pixels, such as 'gaussian' or 'bernoulli' (default 'auto')
         missing: whether missing cells of a table have a probability; 'auto': with likelihood='autoregressive'
     only (default 'auto')
