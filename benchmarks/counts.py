@@ -43,12 +43,12 @@ SHOWN_SHARE = 0.8
 RANKS = (4, 8, 16, 32, 64, 128)
 VAES = 5
 EPOCHS = (30, 60)
-# Chosen by users held out of another partition, of about twenty settings: dropout of .5 or .8, a weight of .2 or 1 on
-# the KL term, 16 to 200 units, no hidden layer or one of 200.
+# Chosen by users held out of another partition, of some twenty settings: half or .8 of the likes hidden, a weight of .2
+# or 1 on the KL term, 16 to 200 units, no hidden layer or one of 200.
 RECOMMENDER = {
     "latent_dim": 64,
     "hidden": (),
-    "dropout": 0.5,
+    "mask_fraction": 0.5,
     "beta": 0.2,
     "learning_rate": 1e-3,
     "batch_size": 64,

@@ -11,6 +11,7 @@ import scipy.stats
 
 import counts
 import generation
+import imputation
 from contenders import CONTENDERS, NEEDED, Contender, SkippedError, answer_in, run
 from rounds import Rounds, Spread, steady_rate, turns
 from speed import goal_table, measured, rate_table, whole_batches, write_pixels
@@ -204,3 +205,37 @@ def test_discretised_components_prefer_the_counts_they_were_fitted_to():
     own = model.log_prob(cells, 50, np.random.default_rng(1))
     mixed = scipy.sparse.csr_matrix(rng.permuted(cells.toarray(), axis=1))
     assert (own < 0).all() and own.mean() > model.log_prob(mixed, 50, np.random.default_rng(1)).mean() + 5
+
+
+def test_hidden_cells_are_measured_in_their_columns_own_units():
+    truth = people(400, 0)
+    gaps, hidden = imputation.with_gaps(truth, 1)
+    assert gaps.isna().to_numpy()[hidden].all() and not hidden[truth["job"].isna(), 1].any()
+    assert 0.1 < hidden.mean() < 0.25
+    alone = imputation.measured(truth, imputation.columns_alone(gaps, gaps, 0), hidden)
+    assert alone["age"] == pytest.approx(1, abs=0.15)  # the mean is one deviation off
+    assert imputation.measured(truth, truth, hidden) == {"age": 0, "job": 1, "income": 1}
+    for encoding in ("ordinal", "dummies"):
+        iterative = imputation.measured(truth, imputation.CONTENDERS[f"iterative-{encoding}"](gaps, gaps, 0), hidden)
+        assert iterative["income"] > alone["income"] + 0.1  # job tells income, where it is there
+
+
+@pytest.mark.parametrize(("dummies", "width"), [(True, 3), (False, 3)])
+def test_encoded_rows_come_back(dummies, width):
+    rows = people(50, 0)
+    encoding = imputation.Encoding(rows, dummies)
+    matrix = encoding.numbers(rows)
+    assert matrix.shape == (50, width) and np.isnan(matrix[rows["job"].isna(), 1]).all()
+    known = rows["job"].notna()
+    back = encoding.rows(matrix[known])
+    pd.testing.assert_frame_equal(back, rows[known].reset_index(drop=True), check_dtype=False)
+
+
+def test_a_win_is_over_the_better_of_both_peers():
+    truth = people(5, 0)
+    assert imputation.is_better(truth, "age", 0.5, [0.6, 0.9]) and not imputation.is_better(
+        truth, "age", 0.7, [0.6, 0.9]
+    )
+    assert imputation.is_better(truth, "job", 0.8, [0.6, 0.7]) and not imputation.is_better(
+        truth, "job", 0.65, [0.6, 0.7]
+    )

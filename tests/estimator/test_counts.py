@@ -118,7 +118,7 @@ def test_rows_of_nothing_are_rows_too(fitted):
 
 
 def test_hidden_features_are_drawn_from_the_stream_and_only_in_training():
-    first, again, other = (model(epochs=2, dropout=share).fit(made()) for share in (0.5, 0.5, 0.0))
+    first, again, other = (model(epochs=2, mask_fraction=share).fit(made()) for share in (0.5, 0.5, 0.0))
     np.testing.assert_array_equal(first.transform(made()), again.transform(made()))
     np.testing.assert_array_equal(first.transform(made()), first.transform(made()))
     assert not np.array_equal(first.transform(made()), other.transform(made()))

@@ -1,4 +1,7 @@
-"""Who is compared: estimators of the variants, and principal components as the measure of what a linear map can do."""
+"""Who is compared: estimators of the variants, and principal components as the measure of what a linear map can do.
+
+Beside them, at one of the four jobs, stands the detector.
+"""
 
 import time
 from typing import Any, Protocol
@@ -14,11 +17,13 @@ from ..core.randomness import Randomness
 from ..core.sparse import HeldRows, dense
 from ..domains.base import Domain
 from ..estimator.base import Estimator
+from ..estimator.detector import Detector
 from ..estimator.inference import as_input
 from ..estimator.public import declared_options, public_class
 from ..parts.priors import GaussianMixture
 
 PCA_NAME = "pca"
+DETECTOR_NAME = "detector"
 SHORT_NAMES = {"ae": "autoencoder"}
 # What a comparison decides for all models alike, and what to do instead of setting it.
 DECIDED = {
@@ -27,11 +32,11 @@ DECIDED = {
     "device": "give the device",
     "validation_fraction": "a tenth of the rows says when to stop; leave it out",
 }
-TITLES = {PCA_NAME: "PCA", "autoencoder": "AE"}
+TITLES = {PCA_NAME: "PCA", DETECTOR_NAME: "detector", "autoencoder": "AE"}
 
 
-class Contender(Protocol):
-    """A model of one latent size, as measuring sees it. Everything is tensors of the domain."""
+class Fitted(Protocol):
+    """Whatever has learnt from rows and knows unusual ones. Everything is tensors of the domain."""
 
     @property
     def seconds(self) -> float: ...
@@ -42,6 +47,14 @@ class Contender(Protocol):
     @property
     def parameters(self) -> int: ...
 
+    def strangeness(self, x: HeldRows) -> np.ndarray:
+        """Higher is more unusual, shape (rows,)."""
+        ...
+
+
+class Contender(Fitted, Protocol):
+    """A model of one latent size, as measuring sees it."""
+
     def encode(self, x: HeldRows) -> Tensor:
         """Codes (rows, latent_dim)."""
         ...
@@ -49,10 +62,6 @@ class Contender(Protocol):
     def reconstruct(self, x: HeldRows) -> Tensor: ...
 
     def sample(self, rows: int) -> HeldRows: ...
-
-    def strangeness(self, x: HeldRows) -> np.ndarray:
-        """Higher is more unusual, shape (rows,)."""
-        ...
 
 
 class Autoencoding:
@@ -141,11 +150,40 @@ class PrincipalComponents:
         return np.square(features - restored).sum(1)
 
 
+class Detecting:
+    """The detector, with its defaults: it has several latent sizes at once, and finds unusual rows only."""
+
+    seconds: float
+
+    def __init__(self, seed: int, device: str):
+        self.detector = Detector(random_state=seed, device=device)
+
+    def fit(self, domain: Domain, x: Tensor, named: bool) -> None:
+        """Learn from rows, of which it holds some out itself; `named` says that users know the columns by name."""
+        self.detector.n_features_in_ = int(np.prod(x.shape[1:]))
+        if named:
+            self.detector.feature_names_in_ = np.array(domain.column_names, dtype=object)
+        began = time.perf_counter()
+        self.detector.fit_tensors(domain, x)
+        self.seconds = time.perf_counter() - began
+
+    @property
+    def epochs(self) -> int:
+        return self.detector.training_["epochs"]
+
+    @property
+    def parameters(self) -> int:
+        return self.detector.training_["parameters"]
+
+    def strangeness(self, x: Tensor) -> np.ndarray:
+        return -self.detector.score_tensors(x)
+
+
 def full_name(model: str) -> str:
     """The name of a model, "ae" spelt out; raises OptionError if there is no such model."""
     name = SHORT_NAMES.get(model, model)
-    if name != PCA_NAME and name not in variants.names():
-        known = [PCA_NAME, *(short for short in SHORT_NAMES), *variants.names()]
+    if name not in (PCA_NAME, DETECTOR_NAME, *variants.names()):
+        known = [PCA_NAME, *SHORT_NAMES, DETECTOR_NAME, *variants.names()]
         raise OptionError(f"unknown model '{model}'; the models are {', '.join(known)}")
     return name
 
@@ -177,7 +215,7 @@ def check_options(names: list[str], options: dict[str, Any]) -> None:
     before anything is trained."""
     for option in (name for name in options if name in DECIDED):
         raise OptionError(f"option '{option}' is not set for models that are compared: {DECIDED[option]}")
-    trained = [name for name in names if name != PCA_NAME]
+    trained = [name for name in names if name not in (PCA_NAME, DETECTOR_NAME)]
     for option in options:
         if not any(option in declared_options(name) for name in trained):
             known = dict.fromkeys(option for name in trained for option in declared_options(name))

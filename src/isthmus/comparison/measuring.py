@@ -15,7 +15,7 @@ from ..estimator.inference import as_input
 from ..evaluation import anomaly, generation, latent, probe, reconstruction, rows
 from ..explaining import carries
 from . import coding
-from .contenders import Autoencoding, Contender
+from .contenders import Autoencoding, Contender, Detecting, Fitted
 
 # Measures look at no more rows than these, the first ones of parts that are in random order: their own error is far
 # below the spread over seeds. Those that cost one pass through the network afford more than those that cost many.
@@ -77,6 +77,18 @@ def measure(data: Data, contender: Contender, seed: int) -> dict[str, Any]:
             "encode_rows_per_second": len(test) / max(encode_seconds, 1e-9),
             "parameters": contender.parameters,
             "epochs": contender.epochs,
+        },
+    }
+
+
+def measure_detector(data: Data, detecting: Detecting, seed: int) -> dict[str, Any]:
+    """What the detector is worth at its one job; the keys are those of `detectors` in facts.json."""
+    return {
+        "anomaly": _anomaly(data, detecting, seed),
+        "cost": {
+            "fit_seconds": detecting.seconds,
+            "parameters": detecting.parameters,
+            "epochs": detecting.epochs,
         },
     }
 
@@ -200,7 +212,7 @@ def _compression(data: Data, contender: Contender, test: Tensor) -> dict[str, An
     }
 
 
-def _anomaly(data: Data, contender: Contender, seed: int) -> dict[str, Any]:
+def _anomaly(data: Data, contender: Fitted, seed: int) -> dict[str, Any]:
     usual = data.test
     if data.target_kind == "outlier":
         assert data.test_target is not None

@@ -131,8 +131,9 @@ class Domain(ABC):
         """Sentences about what these rows hold that the fitted ones did not, such as unseen categories."""
         return []
 
-    def with_densities(self) -> "Domain":
-        """A domain of the same tensors, for networks: what has an order is a density there, whole numbers too."""
+    def with_heavy_tails(self) -> "Domain":
+        """A domain of the same tensors, for networks that outliers should not pull: what has an order, whole numbers
+        too, is a density with heavy tails there."""
         return self
 
     def draw(self, x: Tensor, randomness: Randomness) -> Tensor:
@@ -150,8 +151,11 @@ class Domain(ABC):
         """The rows nearest to such features: the inverse of `features` for rows without missing cells."""
 
     @abstractmethod
-    def encoder(self, outputs: int, options: NetworkOptions) -> Encoder:
-        """Tensors → (rows, outputs)."""
+    def encoder(self, outputs: int, options: NetworkOptions, hides_cells: bool = False) -> Encoder:
+        """Tensors → (rows, outputs). With `hides_cells`, any cell may be missing, also where none was when fitted.
+
+        Raises OptionError where no cell can be missing.
+        """
 
     @abstractmethod
     def decoder(self, inputs: int, options: NetworkOptions, shared_noise: bool = False) -> nn.Module:
@@ -212,8 +216,8 @@ class DomainNetworks:
     def __init__(self, domain: Domain, options: NetworkOptions):
         self.domain, self.options = domain, options
 
-    def encoder(self, outputs: int) -> Encoder:
-        return self.domain.encoder(outputs, self.options)
+    def encoder(self, outputs: int, hides_cells: bool = False) -> Encoder:
+        return self.domain.encoder(outputs, self.options, hides_cells)
 
     def decoder(self, inputs: int, shared_noise: bool = False) -> nn.Module:
         return self.domain.decoder(inputs, self.options, shared_noise)

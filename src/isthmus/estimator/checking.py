@@ -17,8 +17,9 @@ from ..variants.base import Variant
 from .options import SharedOptions
 
 
-def checked_rows(estimator: Any, X: Rows, reset: bool) -> Rows:
-    """Rows that a domain can take. With `reset` their width and names are learnt, without it they are compared.
+def checked_rows(estimator: Any, X: Rows, reset: bool, gaps: bool = False) -> Rows:
+    """Rows that a domain can take. With `reset` their width and names are learnt, without it they are compared. With
+    `gaps`, NaN in an array is a missing cell.
 
     Raises DataError naming the place: no rows, a cell that is not a finite number, other columns than were fitted.
     """
@@ -33,7 +34,7 @@ def checked_rows(estimator: Any, X: Rows, reset: bool) -> Rows:
         return _checked_counts(estimator, X, reset)
     if not isinstance(X, np.ndarray) and domains.find("table").accepts(X):
         return _checked_frame(estimator, X, reset)
-    return _checked_array(estimator, X, reset)
+    return _checked_array(estimator, X, reset, gaps)
 
 
 def fitted_domain(rows: Rows, shared: SharedOptions) -> Domain:
@@ -120,7 +121,7 @@ def _repeated_name(X: Rows) -> str | None:
     return None if repeated is None else f"two columns are named '{repeated}'; rename one of them"
 
 
-def _checked_array(estimator: Any, X: Any, reset: bool) -> np.ndarray:
+def _checked_array(estimator: Any, X: Any, reset: bool, gaps: bool) -> np.ndarray:
     try:
         rows: Any = validate_data(
             estimator,
@@ -132,7 +133,7 @@ def _checked_array(estimator: Any, X: Any, reset: bool) -> np.ndarray:
         )
     except ValueError as failure:
         raise DataError(_text_place(X) or _one_line(failure)) from None
-    _check_finite(rows)
+    _check_finite(rows, gaps)
     return rows
 
 
@@ -141,10 +142,11 @@ def _check_count(rows: int) -> None:
         raise DataError("there are no rows (0 samples); give at least one")
 
 
-def _check_finite(rows: np.ndarray) -> None:
-    if rows.dtype.kind != "f" or np.isfinite(rows).all():
+def _check_finite(rows: np.ndarray, gaps: bool) -> None:
+    refused = np.isinf if gaps else lambda cells: ~np.isfinite(cells)
+    if rows.dtype.kind != "f" or not refused(rows).any():
         return
-    row, column = np.argwhere(~np.isfinite(rows))[0]
+    row, column = np.argwhere(refused(rows))[0]
     if np.isnan(rows[row, column]):
         raise DataError(
             f"row {row}, column {column}: the value is NaN; fill it in, "

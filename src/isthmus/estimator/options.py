@@ -46,7 +46,7 @@ class SharedOptions(Options):
     data: str = option("auto", "what rows are: 'table', 'image', 'counts', or told by their type")
     likelihood: str = option("auto", "noise of numbers or pixels, such as 'gaussian' or 'bernoulli'")
     missing: Literal["auto", "ignored", "modelled"] = option(
-        "auto", "whether missing cells of a table have a probability; 'auto': with likelihood='autoregressive' only"
+        "auto", "whether missing cells of a table have a probability; 'auto': with 'autoregressive' alone"
     )
     prior: Literal["own", "flow_matching", "flow"] = option(
         "own", "what new codes are drawn from: the model's prior, or a flow fitted to the rows' codes"

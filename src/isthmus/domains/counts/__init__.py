@@ -193,7 +193,7 @@ class Counts(Domain):
     def from_features(self, features: Tensor) -> Tensor:
         return torch.expm1(features).clamp_min(0.0)
 
-    def encoder(self, outputs: int, options: NetworkOptions) -> Encoder:
+    def encoder(self, outputs: int, options: NetworkOptions, hides_cells: bool = False) -> Encoder:
         network = Perceptron(self.width, self._widths(options), outputs, options.activation)
         _quietened(network, first=True)
         return Encoder(self.features(), nn.Sequential(OneLength(), network))
@@ -252,10 +252,10 @@ class Counts(Domain):
 
 
 class LogCounts(nn.Module):
-    """log(1 + count)."""
+    """log(1 + count); of a count that is hidden in training (NaN) 0."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.log1p(x.to(torch.float32).clamp_min(0.0))
+        return torch.log1p(x.to(torch.float32).clamp_min(0.0)).nan_to_num(0.0)
 
 
 class OneLength(nn.Module):

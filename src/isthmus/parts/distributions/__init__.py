@@ -12,6 +12,7 @@ from .negative_binomial import NegativeBinomial
 from .point_mass import PointMass
 from .poisson import Poisson
 from .student_t import StudentT
+from .symmetric import Symmetric
 from .zero_inflated import ZeroInflated
 
 __all__ = [
@@ -27,5 +28,6 @@ __all__ = [
     "PointMass",
     "Poisson",
     "StudentT",
+    "Symmetric",
     "ZeroInflated",
 ]
