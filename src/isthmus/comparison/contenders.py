@@ -175,8 +175,8 @@ class Detecting:
     def parameters(self) -> int:
         return self.detector.training_["parameters"]
 
-    def strangeness(self, x: Tensor) -> np.ndarray:
-        return -self.detector.score_tensors(x)
+    def strangeness(self, x: HeldRows) -> np.ndarray:
+        return -self.detector.score_tensors(dense(x))
 
 
 def full_name(model: str) -> str:
