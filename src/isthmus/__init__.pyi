@@ -34,7 +34,7 @@ class Autoencoder(_Estimator):
         network: kind of network; convolutional is for images, attention between columns for tables (default
     'auto')
         activation: function between layers (default 'relu')
-        data: what rows are: 'table', 'image', or told by their type (default 'auto')
+        data: what rows are: 'table', 'image', 'counts', or told by their type (default 'auto')
         likelihood: noise of numbers or pixels, such as 'gaussian' or 'bernoulli' (default 'auto')
         missing: whether missing cells of a table have a probability; 'auto': with 'autoregressive' alone (default
     'auto')
@@ -101,7 +101,7 @@ class FactorVAE(_Estimator):
         network: kind of network; convolutional is for images, attention between columns for tables (default
     'auto')
         activation: function between layers (default 'relu')
-        data: what rows are: 'table', 'image', or told by their type (default 'auto')
+        data: what rows are: 'table', 'image', 'counts', or told by their type (default 'auto')
         likelihood: noise of numbers or pixels, such as 'gaussian' or 'bernoulli' (default 'auto')
         missing: whether missing cells of a table have a probability; 'auto': with 'autoregressive' alone (default
     'auto')
@@ -166,7 +166,7 @@ class FSQ(_Estimator):
         network: kind of network; convolutional is for images, attention between columns for tables (default
     'auto')
         activation: function between layers (default 'relu')
-        data: what rows are: 'table', 'image', or told by their type (default 'auto')
+        data: what rows are: 'table', 'image', 'counts', or told by their type (default 'auto')
         likelihood: noise of numbers or pixels, such as 'gaussian' or 'bernoulli' (default 'auto')
         missing: whether missing cells of a table have a probability; 'auto': with 'autoregressive' alone (default
     'auto')
@@ -230,7 +230,7 @@ class IWAE(_Estimator):
         network: kind of network; convolutional is for images, attention between columns for tables (default
     'auto')
         activation: function between layers (default 'relu')
-        data: what rows are: 'table', 'image', or told by their type (default 'auto')
+        data: what rows are: 'table', 'image', 'counts', or told by their type (default 'auto')
         likelihood: noise of numbers or pixels, such as 'gaussian' or 'bernoulli' (default 'auto')
         missing: whether missing cells of a table have a probability; 'auto': with 'autoregressive' alone (default
     'auto')
@@ -299,7 +299,7 @@ class LadderVAE(_Estimator):
         network: kind of network; convolutional is for images, attention between columns for tables (default
     'auto')
         activation: function between layers (default 'relu')
-        data: what rows are: 'table', 'image', or told by their type (default 'auto')
+        data: what rows are: 'table', 'image', 'counts', or told by their type (default 'auto')
         likelihood: noise of numbers or pixels, such as 'gaussian' or 'bernoulli' (default 'auto')
         missing: whether missing cells of a table have a probability; 'auto': with 'autoregressive' alone (default
     'auto')
@@ -370,7 +370,7 @@ class TopKAutoencoder(_Estimator):
         network: kind of network; convolutional is for images, attention between columns for tables (default
     'auto')
         activation: function between layers (default 'relu')
-        data: what rows are: 'table', 'image', or told by their type (default 'auto')
+        data: what rows are: 'table', 'image', 'counts', or told by their type (default 'auto')
         likelihood: noise of numbers or pixels, such as 'gaussian' or 'bernoulli' (default 'auto')
         missing: whether missing cells of a table have a probability; 'auto': with 'autoregressive' alone (default
     'auto')
@@ -426,20 +426,21 @@ class VAE(_Estimator):
     """q(z|x) = N(μ, σ²), p(z) = N(0, 1); maximises E[log p(x|z)] − β KL(q(z|x) ‖ p(z)).
 
     Kingma & Welling (2014), https://arxiv.org/abs/1312.6114; β: Higgins et al. (2017); free bits: Kingma et al.
-    (2016), https://arxiv.org/abs/1606.04934; hidden cells: Ivanov et al. (2019), https://arxiv.org/abs/1806.02382
+    (2016), https://arxiv.org/abs/1606.04934; hidden cells: Ivanov et al. (2019),
+    https://arxiv.org/abs/1806.02382; of counts: Liang et al. (2018), https://arxiv.org/abs/1802.05814
 
     Options:
         latent_dim: latent units; 'auto' picks a number from the data (default 8)
         beta: weight on the KL term; 1 gives the evidence lower bound (default 1.0)
         free_bits: nats each latent unit may carry before its KL is charged (default 0.0)
         warmup: epochs over which the KL term's weight rises from 0, at most half of all (default 0.0)
-        mask_fraction: share of cells hidden from the encoder in training (tables) (default 0.0)
+        mask_fraction: share of cells hidden from the encoder in training (tables, counts) (default 0.0)
         kl: how the KL term is found (default 'closed form')
         hidden: widths of the hidden layers, such as (400,); the decoder mirrors the encoder (default 'auto')
         network: kind of network; convolutional is for images, attention between columns for tables (default
     'auto')
         activation: function between layers (default 'relu')
-        data: what rows are: 'table', 'image', or told by their type (default 'auto')
+        data: what rows are: 'table', 'image', 'counts', or told by their type (default 'auto')
         likelihood: noise of numbers or pixels, such as 'gaussian' or 'bernoulli' (default 'auto')
         missing: whether missing cells of a table have a probability; 'auto': with 'autoregressive' alone (default
     'auto')

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import scipy.sparse
 
 
 @dataclass(frozen=True)
@@ -17,6 +18,7 @@ class Example:
 
     rows: Callable[[], Any]
     likelihood: str = "auto"
+    data: str = "auto"
 
 
 def mixed_frame(rows: int = 60, missing: bool = True) -> pd.DataFrame:
@@ -53,7 +55,26 @@ def _shares(low: float = 0.0, high: float = 1.0) -> np.ndarray:
     return np.random.default_rng(2).uniform(low, high, (20, 6, 5)).astype(np.float32)
 
 
+def _counts(largest: float = 20.0) -> np.ndarray:
+    """Counts of which most are 0; the first row has all of its own in one column, the last column is rare."""
+    rng = np.random.default_rng(4)
+    counts = rng.poisson(rng.gamma(0.3, largest / 2, (24, 9))).astype(np.int64)
+    counts[0], counts[:, -1] = 0, 0
+    counts[0, 3], counts[5, -1] = 2, 1
+    counts[:, 0] += np.arange(24) % 3 == 0  # no row without any
+    counts[:, 1] += np.arange(24) % 3 != 0
+    return counts
+
+
 EXAMPLES: dict[str, dict[str, Example]] = {
+    "counts": {
+        **{
+            family: Example(lambda: scipy.sparse.csr_matrix(_counts()), family)
+            for family in ("multinomial", "poisson", "negative_binomial", "zero_inflated_negative_binomial")
+        },
+        "there or not": Example(lambda: scipy.sparse.csr_array(np.random.default_rng(5).choice([0.0, 1.0], (12, 20)))),
+        "dense": Example(_counts, data="counts"),
+    },
     "table": {
         **{family: Example(mixed_frame, family) for family in ("gaussian", "student_t", "mixture")},
         "complete": Example(lambda: mixed_frame(missing=False)),

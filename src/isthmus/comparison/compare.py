@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import numpy as np
 from joblib import Parallel, delayed
+from scipy.sparse import issparse
 
 from ..core.errors import DataError, DivergenceError, OptionError
 from ..domains.base import Domain, Rows
@@ -71,10 +72,10 @@ def compare(
 ) -> Comparison:
     """Train every model at every size with every seed, measure all on held-out rows, and give a verdict per job.
 
-    `rows` is a DataFrame, a 2-D array or images; `target` a column's name or an array of values, never shown to the
-    models: codes are probed with it, and if it marks outliers, detection is judged by it. `test` rows replace the
-    random 20%. `options` go to every model that declares them. `jobs` is how many models train at once (default: one
-    per core on a CPU).
+    `rows` is a DataFrame, a 2-D array, images or a sparse matrix of counts; `target` a column's name or an array of
+    values, never shown to the models: codes are probed with it, and if it marks outliers, detection is judged by it.
+    `test` rows replace the random 20%. `options` go to every model that declares them. `jobs` is how many models train
+    at once (default: one per core on a CPU).
     Raises DataError or OptionError before anything is trained if the request makes no sense.
     """
     began = time.perf_counter()
@@ -91,6 +92,9 @@ def compare(
         raise OptionError(f"jobs={jobs}: at least 1 is needed")
     contenders.check_options(variants, chosen | ({} if epochs is None else {"epochs": epochs}))
     data, target_name, surprises = _prepare(rows, target, test, test_target, seed, chosen)
+    if DETECTOR_NAME in named and data.domain.name == "counts":
+        named.remove(DETECTOR_NAME)
+        surprises = [*surprises, f"the {DETECTOR_NAME} was left out: it is for tables and images"]
     sizes = chosen_sizes([latents] if isinstance(latents, int) else latents, data)
     shared = SharedOptions.check({n: value for n, value in chosen.items() if n in SharedOptions.declared()}, "compare")
     chosen |= {"device": device, "epochs": _epochs(epochs or shared.epochs, shared.batch_size, len(data.train))}
@@ -190,7 +194,7 @@ def _prepare(
         if (values is None) != (test_values is None):
             raise DataError("the target is given for only one of the training and the test rows; give both or none")
         check_fits_domain(test_rows, whole)
-        if isinstance(test_rows, np.ndarray):
+        if isinstance(test_rows, np.ndarray) or issparse(test_rows):
             test_rows = checked_rows(checker, test_rows, reset=False)
         held_out = Part(test_rows, test_values)
     train, validation, test_part = split(Part(features, values), held_out, seed)
@@ -203,7 +207,7 @@ def _prepare(
         train.target,
         test_part.target,
         None if values is None else target_kind(values),
-        not isinstance(features, np.ndarray),
+        not (isinstance(features, np.ndarray) or issparse(features)),
     )
     return data, target_name, [f"in the rows held out: {sentence}" for sentence in domain.surprises(test_part.rows)]
 
@@ -289,7 +293,7 @@ def _add_pictures(pictures: dict[str, Any], task: Task, own: dict[str, Any]) -> 
 def _data_facts(data: Data, name: str, source: str, target_name: str | None, notes: Sequence[str]) -> dict[str, Any]:
     domain: Domain = data.domain
     described = domain.describe()
-    matrix = domain.matrix(data.train)
+    matrix = domain.matrix(data.train) if described["columns"] else np.empty((0, 0))
     columns = [
         column
         | {
@@ -309,5 +313,5 @@ def _data_facts(data: Data, name: str, source: str, target_name: str | None, not
         "shape": described["shape"],
         "columns": columns,
         "target": target,
-        "notes": list(notes),
+        "notes": [*notes, *([described["pictures"]] if "pictures" in described else [])],
     }

@@ -14,6 +14,7 @@ from torch import Tensor
 from .. import variants
 from ..core.errors import OptionError
 from ..core.randomness import Randomness
+from ..core.sparse import HeldRows, dense
 from ..domains.base import Domain
 from ..estimator.base import Estimator
 from ..estimator.detector import Detector
@@ -46,7 +47,7 @@ class Fitted(Protocol):
     @property
     def parameters(self) -> int: ...
 
-    def strangeness(self, x: Tensor) -> np.ndarray:
+    def strangeness(self, x: HeldRows) -> np.ndarray:
         """Higher is more unusual, shape (rows,)."""
         ...
 
@@ -54,13 +55,13 @@ class Fitted(Protocol):
 class Contender(Fitted, Protocol):
     """A model of one latent size, as measuring sees it."""
 
-    def encode(self, x: Tensor) -> Tensor:
+    def encode(self, x: HeldRows) -> Tensor:
         """Codes (rows, latent_dim)."""
         ...
 
-    def reconstruct(self, x: Tensor) -> Tensor: ...
+    def reconstruct(self, x: HeldRows) -> Tensor: ...
 
-    def sample(self, rows: int) -> Tensor: ...
+    def sample(self, rows: int) -> HeldRows: ...
 
 
 class Autoencoding:
@@ -72,7 +73,7 @@ class Autoencoding:
         )
         self.seed = seed
 
-    def name_columns(self, domain: Domain, train: Tensor, named: bool) -> None:
+    def name_columns(self, domain: Domain, train: HeldRows, named: bool) -> None:
         """Tell the estimator the width of the rows, and with `named` the names that users know their columns by."""
         self.estimator.n_features_in_ = int(np.prod(train.shape[1:]))
         if named:
@@ -90,16 +91,16 @@ class Autoencoding:
     def parameters(self) -> int:
         return self.estimator.training_["parameters"]
 
-    def encode(self, x: Tensor) -> Tensor:
+    def encode(self, x: HeldRows) -> Tensor:
         return self.estimator.encode_tensors(x)
 
-    def reconstruct(self, x: Tensor) -> Tensor:
-        return self.estimator.decode_tensors(self.encode(x))
+    def reconstruct(self, x: HeldRows) -> Tensor:
+        return self.estimator.reconstruct_tensors(x)
 
-    def sample(self, rows: int) -> Tensor:
+    def sample(self, rows: int) -> HeldRows:
         return self.estimator.sample_tensors(rows, self.seed)
 
-    def strangeness(self, x: Tensor) -> np.ndarray:
+    def strangeness(self, x: HeldRows) -> np.ndarray:
         return -self.estimator.score_tensors(x)
 
 
@@ -115,7 +116,7 @@ class PrincipalComponents:
         self.parameters = 0
         self.seconds = 0.0
 
-    def fit(self, domain: Domain, train: Tensor) -> None:
+    def fit(self, domain: Domain, train: HeldRows) -> None:
         """Learn from training rows."""
         began = time.perf_counter()
         self.domain = domain
@@ -127,13 +128,13 @@ class PrincipalComponents:
         self.parameters = units * features.shape[1] + features.shape[1]  # directions and the mean
         self.seconds = time.perf_counter() - began
 
-    def _features(self, x: Tensor) -> np.ndarray:
-        return self.domain.features()(as_input(x)).numpy()
+    def _features(self, x: HeldRows) -> np.ndarray:
+        return self.domain.features()(as_input(dense(x))).numpy()
 
-    def encode(self, x: Tensor) -> Tensor:
+    def encode(self, x: HeldRows) -> Tensor:
         return torch.from_numpy(self.components.transform(self._features(x)).astype(np.float32))
 
-    def reconstruct(self, x: Tensor) -> Tensor:
+    def reconstruct(self, x: HeldRows) -> Tensor:
         return self._decode(self.encode(x))
 
     def _decode(self, codes: Tensor) -> Tensor:
@@ -143,7 +144,7 @@ class PrincipalComponents:
     def sample(self, rows: int) -> Tensor:
         return self._decode(self.density.sample(rows, Randomness(self.seed, "sample")))
 
-    def strangeness(self, x: Tensor) -> np.ndarray:
+    def strangeness(self, x: HeldRows) -> np.ndarray:
         features = self._features(x)
         restored = self.components.inverse_transform(self.components.transform(features))
         return np.square(features - restored).sum(1)
@@ -174,8 +175,8 @@ class Detecting:
     def parameters(self) -> int:
         return self.detector.training_["parameters"]
 
-    def strangeness(self, x: Tensor) -> np.ndarray:
-        return -self.detector.score_tensors(x)
+    def strangeness(self, x: HeldRows) -> np.ndarray:
+        return -self.detector.score_tensors(dense(x))
 
 
 def full_name(model: str) -> str:

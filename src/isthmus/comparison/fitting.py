@@ -1,8 +1,7 @@
 """Trains contenders: those of one variant together, in as few steps as suits the device."""
 
-import torch
-
 from ..core.errors import DivergenceError
+from ..core.sparse import dense, joined
 from ..estimator.together import fit_together, gain_from_company
 from . import contenders
 from .contenders import Autoencoding, Detecting, Fitted, PrincipalComponents
@@ -46,7 +45,7 @@ def train(part: list[Task], data: Data) -> list[Fitted | str]:
 def _detector(task: Task, data: Data) -> Detecting | str:
     detecting = Detecting(task.seed, task.options["device"])
     try:
-        detecting.fit(data.domain, torch.cat([data.train, data.validation]), data.named)
+        detecting.fit(data.domain, dense(joined([data.train, data.validation])), data.named)
     except DivergenceError as failure:
         return str(failure)
     return detecting

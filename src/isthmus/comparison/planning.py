@@ -9,6 +9,7 @@ import torch
 
 from ..core.errors import DataError, OptionError
 from ..core.randomness import Randomness
+from ..core.sparse import dense
 from ..estimator.inference import as_input
 from . import contenders
 from .measuring import Data
@@ -40,7 +41,7 @@ def chosen_sizes(latents: Sequence[int] | None, data: Data) -> list[int]:
                 "give smaller sizes or more rows"
             )
         return sizes
-    features = data.domain.features()(as_input(data.train[:1])).shape[1]
+    features = data.domain.features()(as_input(dense(data.train[:1]))).shape[1]
     return [size for size in SIZES if size <= max(2, features // 2) and size <= len(data.train)]
 
 

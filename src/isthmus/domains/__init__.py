@@ -36,9 +36,9 @@ def choose(rows: Any) -> "type[Domain]":
     """The domain whose rows these are."""
     for name in names():
         domain = find(name)
-        if domain.accepts(rows):
+        if domain.claims(rows):
             return domain
     raise DataError(
-        f"data of type {type(rows).__name__} is neither a table nor images; "
-        "give a DataFrame, a 2-D array, or an array of images n×h×w or n×h×w×c"
+        f"data of type {type(rows).__name__} is neither a table, images nor counts; "
+        "give a DataFrame, a 2-D array, an array of images n×h×w or n×h×w×c, or a scipy sparse matrix"
     )

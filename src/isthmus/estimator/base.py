@@ -19,6 +19,7 @@ from .. import variants
 from ..core.errors import OptionError
 from ..core.options import Options
 from ..core.randomness import Randomness, seed_from
+from ..core.sparse import HeldRows, dense, joined
 from ..domains.base import Domain, Rows
 from ..domains.table.evidence import Evidence
 from ..files.streaming import Stream
@@ -126,11 +127,11 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin,
     def inverse_transform(self, codes: Any) -> Rows:
         """Codes → rows, in the container, with the names and types that were fitted; the best single guess of each."""
         check_is_fitted(self)
-        return self.domain_.rows(self.decode_tensors(checked_codes(codes, self.latent_dim_)))
+        return self.domain_.guesses(self.decode_tensors(checked_codes(codes, self.latent_dim_)))
 
     def reconstruct(self, X: Rows) -> Rows:
         """Rows as the model sees them: every cell is decoded from the codes, missing ones included."""
-        return self.domain_.rows(self.decode_tensors(self.encode_tensors(self._tensors(X))))
+        return self.domain_.guesses(self.reconstruct_tensors(self._tensors(X)))
 
     def impute(self, X: Rows, draws: int | None = None, random_state: Any = None) -> Any:
         """Rows of a table with their missing cells filled in, and every observed cell as it is.
@@ -216,7 +217,7 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin,
 
         x = self._tensors(X)
         check_explicable(self.domain_, most_columns)
-        return explained_scores(self, x, self.score_tensors(x), most_columns)
+        return explained_scores(self, dense(x), self.score_tensors(x), most_columns)
 
     def explain(self, X: Rows | None = None) -> dict[str, Any]:
         """What each latent unit stands for, as facts: docs/facts.md, `explanation`.
@@ -270,12 +271,12 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin,
     def fit_tensors(
         self,
         domain: Domain,
-        x: Tensor,
+        x: HeldRows,
         shared: SharedOptions | None = None,
         own: Options | None = None,
         checkpoint: str | Path | None = None,
         observers: tuple[Observer, ...] = (),
-        validation: Tensor | None = None,
+        validation: HeldRows | None = None,
         workers: Workers = ALONE,
     ) -> "Estimator":
         """`fit`, given a domain and its tensors; `validation` rows replace the random split."""
@@ -305,18 +306,27 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin,
         vars(self).pop("size_search_", None)  # from an earlier fit
         return shared, self._fitting(shared, own, workers)
 
-    def encode_tensors(self, x: Tensor) -> Tensor:
+    def encode_tensors(self, x: HeldRows) -> Tensor:
         """Codes (rows, latent_dim), float32, on the CPU."""
         return in_batches(
             lambda rows: self.model_.posterior(as_input(rows)).mean, x, batch_rows(_width(x)), self._device
         )
+
+    def reconstruct_tensors(self, x: HeldRows) -> Tensor:
+        """The best single guess of each row from its own codes, and from what the likelihood takes as known of it."""
+
+        def guess(rows: Tensor) -> Tensor:
+            rows = as_input(rows)
+            return self.model_.likelihood(self.model_.posterior(rows).mean).given(rows).mode()
+
+        return in_batches(guess, x, batch_rows(_width(x)), self._device)
 
     def decode_tensors(self, codes: Tensor) -> Tensor:
         """The best single guess of the rows with these codes."""
         size = batch_rows(self.n_features_in_)
         return in_batches(lambda batch: self.model_.likelihood(batch).mode(), codes, size, self._device)
 
-    def score_tensors(self, x: Tensor, draws: int = 16) -> np.ndarray:
+    def score_tensors(self, x: HeldRows, draws: int = 16) -> np.ndarray:
         """`score_samples`, given tensors."""
 
         def bound(batch: Tensor) -> Tensor:
@@ -327,16 +337,17 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin,
         bounds = in_batches(bound, x, scoring_rows(_width(x), draws), self._device).double()
         return (bounds + self.domain_.log_volume(x)).numpy()
 
-    def sample_tensors(self, rows: int, seed: int, noise: bool = True) -> Tensor:
-        """New rows as tensors, on the CPU."""
-        return torch.cat(list(islice(self._drawn(seed, noise), math.ceil(rows / BATCH))))[:rows]
+    def sample_tensors(self, rows: int, seed: int, noise: bool = True) -> HeldRows:
+        """New rows in the form of the domain's `tensors`, on the CPU."""
+        batches = islice(self._drawn(seed, noise), math.ceil(rows / self._drawn_rows))
+        return joined([self.domain_.held(batch) for batch in batches])[:rows]
 
     def keep(
         self,
         trained: Trained,
         shared: SharedOptions,
-        learned: Tensor,
-        x: Tensor,
+        learned: HeldRows,
+        x: HeldRows,
         earlier: list[dict[str, Any]] | None = None,
     ) -> None:
         """Make a trained model this estimator's, with what is fitted once the weights are: prior and threshold.
@@ -395,7 +406,7 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin,
     def _fitting(self, shared: SharedOptions, own: Options, workers: Workers = ALONE) -> Fitting:
         return Fitting(self.variant(), self.domain_, shared, own, self._seed, self._device, workers)
 
-    def _fitted_prior(self, name: str, learned: Tensor) -> CodePrior:
+    def _fitted_prior(self, name: str, learned: HeldRows) -> CodePrior:
         batches = (batch.to(self._device) for batch in as_input(learned).split(BATCH))
         codes = codes_of(self.model_, batches, len(learned), Randomness(self._seed, "codes", device=self._device))
         return fitted_prior(name, codes, self._seed)
@@ -427,9 +438,14 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin,
     def _new_likelihood(self, randomness: Randomness) -> Likelihood:
         """p(x|z) for a batch of codes from the prior."""
         source = self.model_.prior() if self._code_prior is None else self._code_prior
-        return self.model_.likelihood(source.sample(BATCH, randomness))
+        return self.model_.likelihood(source.sample(self._drawn_rows, randomness))
 
-    def _tensors(self, X: Rows) -> Tensor:
+    @property
+    def _drawn_rows(self) -> int:
+        """Rows of a batch of new ones: fewer where they are wide."""
+        return min(BATCH, batch_rows(self.n_features_in_))
+
+    def _tensors(self, X: Rows) -> HeldRows:
         """Rows, checked against those that were fitted, as the domain's tensor."""
         check_is_fitted(self)
         rows = checked_rows(self, X, reset=False)
@@ -492,6 +508,6 @@ def _check_count(name: str, value: Any) -> None:
         raise OptionError(f"{name}={value!r}: should be a whole number, at least 1")
 
 
-def _width(x: Tensor) -> int:
+def _width(x: HeldRows) -> int:
     """Numbers in each row."""
     return math.prod(x.shape[1:])

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import scipy.sparse
 import torch
 from sklearn.utils.validation import validate_data
 from torch import Tensor
@@ -29,6 +30,8 @@ def checked_rows(estimator: Any, X: Rows, reset: bool, gaps: bool = False) -> Ro
         )
     if isinstance(X, np.ndarray) and X.ndim in (3, 4):
         return _checked_images(estimator, X, reset)
+    if scipy.sparse.issparse(X):
+        return _checked_counts(estimator, X, reset)
     if not isinstance(X, np.ndarray) and domains.find("table").accepts(X):
         return _checked_frame(estimator, X, reset)
     return _checked_array(estimator, X, reset, gaps)
@@ -42,7 +45,7 @@ def fitted_domain(rows: Rows, shared: SharedOptions) -> Domain:
     if shared.likelihood not in ("auto", *kind.likelihoods):
         known = ", ".join(kind.likelihoods)
         raise OptionError(f"likelihood={shared.likelihood!r}: for {kind.name} data it is 'auto' or one of {known}")
-    if len(rows) < 2:
+    if rows.shape[0] < 2:
         raise DataError("1 sample (one row) is too few to learn from; give at least 2 rows")
     return kind.fit(rows, shared.likelihood, missing=shared.missing)
 
@@ -84,6 +87,17 @@ def _checked_images(estimator: Any, X: np.ndarray, reset: bool) -> np.ndarray:
     _check_count(len(X))
     if reset:
         estimator.n_features_in_ = int(np.prod(X.shape[1:]))
+        if hasattr(estimator, "feature_names_in_"):
+            del estimator.feature_names_in_
+    return X
+
+
+def _checked_counts(estimator: Any, X: Any, reset: bool) -> Any:
+    if X.ndim != 2:
+        raise DataError(f"sparse rows should be a matrix (rows, columns); these have shape {X.shape}")
+    _check_count(X.shape[0])
+    if reset:
+        estimator.n_features_in_ = X.shape[1]
         if hasattr(estimator, "feature_names_in_"):
             del estimator.feature_names_in_
     return X

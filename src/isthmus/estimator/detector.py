@@ -14,8 +14,10 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from .. import variants
+from ..core.errors import DataError
 from ..core.options import Options, option
 from ..core.randomness import Randomness, seed_from
+from ..core.sparse import dense
 from ..domains.base import Domain, Rows
 from ..training.run import Plan
 from ..training.sweep import sweep
@@ -116,7 +118,9 @@ class Detector(OutlierMixin, BaseEstimator):
         options = self._options()
         rows = checked_rows(self, X, reset=True)
         domain = fitted_domain(rows, SharedOptions(data=options.data))
-        return self.fit_tensors(domain, domain.tensors(rows))
+        if domain.name == "counts":
+            raise DataError("a detector is for tables and images; of counts, take a VAE's score_samples and predict")
+        return self.fit_tensors(domain, dense(domain.tensors(rows)))
 
     def fit_tensors(self, domain: Domain, x: Tensor) -> "Detector":
         """`fit`, given a domain and its tensors."""
@@ -200,7 +204,7 @@ class Detector(OutlierMixin, BaseEstimator):
         check_is_fitted(self)
         rows = checked_rows(self, X, reset=False)
         check_fits_domain(rows, self.domain_)
-        return self.domain_.tensors(rows)
+        return dense(self.domain_.tensors(rows))
 
     def _fittings(self, options: DetectorOptions, most_units: int) -> Iterator[Fitting]:
         """What builds each member, of so many units at most: few rows teach few."""

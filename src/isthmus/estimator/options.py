@@ -43,7 +43,7 @@ class SharedOptions(Options):
         "auto", "kind of network; convolutional is for images, attention between columns for tables"
     )
     activation: Literal["relu", "silu", "gelu", "tanh"] = option("relu", "function between layers")
-    data: str = option("auto", "what rows are: 'table', 'image', or told by their type")
+    data: str = option("auto", "what rows are: 'table', 'image', 'counts', or told by their type")
     likelihood: str = option("auto", "noise of numbers or pixels, such as 'gaussian' or 'bernoulli'")
     missing: Literal["auto", "ignored", "modelled"] = option(
         "auto", "whether missing cells of a table have a probability; 'auto': with 'autoregressive' alone"

@@ -12,7 +12,7 @@ from ..domains.base import Domain
 def check_explicable(domain: Domain, most_columns: int) -> None:
     """Raises DataError for images, whose columns are pixels, and OptionError for a count below 1."""
     if domain.picture_kind == "image":
-        raise DataError("explain_scores names columns, and images have pixels; look at their score_samples")
+        raise DataError(f"explain_scores names columns of tables; of {domain.name} data look at score_samples")
     if not isinstance(most_columns, int | np.integer) or most_columns < 1:
         raise OptionError(f"most_columns={most_columns!r}: should be a whole number, at least 1")
 

@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from ..core.randomness import Randomness
+from ..core.sparse import HeldRows
 from ..domains.table import Table
 from ..estimator.base import Estimator
 from .dictionary import described, is_dictionary
@@ -17,6 +17,7 @@ from .walks import traversals
 
 SCHEMA = 1
 EFFECT_UNITS = {
+    "counts": "log(1 + count)",
     "table": "standard deviations of the column; for categories the probability that moves",
     "image": "share of black to white",
 }
@@ -29,7 +30,7 @@ def prior_codes(estimator: Estimator, rows: int = 1_000, seed: int = 0) -> np.nd
         return estimator.model_.prior().sample(rows, randomness).cpu().numpy()
 
 
-def explain(estimator: Estimator, x: Tensor | None = None) -> dict[str, Any]:
+def explain(estimator: Estimator, x: HeldRows | None = None) -> dict[str, Any]:
     """What each unit of a fitted model stands for: `explanation` in docs/facts.md.
 
     Without rows x, codes that the model draws itself are turned instead: what needs rows is then None.
@@ -47,14 +48,14 @@ def explain(estimator: Estimator, x: Tensor | None = None) -> dict[str, Any]:
         "codes_of": "prior" if x is None else "rows",
         "units": used_units(estimator, codes, effect, x),
         "carries": in_own_units(turn) if table else strongest(effect, domain.column_names),
-        "effect_unit": EFFECT_UNITS[domain.picture_kind],
+        "effect_unit": EFFECT_UNITS[domain.name],
         "traversals": traversals(estimator, codes, turn=turn),
         "similarity": similarity(turn) if table else None,
         "features": described(domain, codes, x) if x is not None and is_dictionary(codes) else None,
     }
     if hasattr(estimator, "size_search_"):
         facts["size_search"] = estimator.size_search_
-    if not table:
+    if domain.name == "image":
         maps = heat_maps(estimator, effect)
         facts["heat_maps"] = {str(unit): maps[unit] for unit in range(len(maps))}
     return facts

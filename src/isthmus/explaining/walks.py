@@ -50,7 +50,7 @@ def traversals(
                 **_decoded(estimator, walk, turn.most_changed(unit)),
             }
         )
-    return {"kind": estimator.domain_.name, "units": units}
+    return {"kind": estimator.domain_.picture_kind, "units": units}
 
 
 def central(codes: np.ndarray) -> np.ndarray:

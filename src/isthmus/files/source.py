@@ -10,10 +10,10 @@ import numpy as np
 class Source:
     """Rows and their company.
 
-    `rows` is a `pyarrow.Table`, a matrix of numbers (rows, columns), or images of shape (n, height, width) or
-    (n, height, width, channels). `labels` are vectors of n values that came beside an array and may serve as a target;
-    a table keeps its labels as columns. `row_ids` are the file names of a folder of images. `notes` are sentences
-    about what reading decided: what was left out, what was guessed.
+    `rows` is a `pyarrow.Table`, a matrix of numbers (rows, columns), images of shape (n, height, width) or
+    (n, height, width, channels), or a sparse matrix of SciPy's. `labels` are vectors of n values that came beside an
+    array and may serve as a target; a table keeps its labels as columns. `row_ids` are the file names of a folder of
+    images. `notes` are sentences about what reading decided: what was left out, what was guessed.
     """
 
     name: str

@@ -18,7 +18,9 @@ class VAEOptions(VariantOptions):
     beta: float = option(1.0, "weight on the KL term; 1 gives the evidence lower bound", low=0, weight=True)
     free_bits: float = option(0.0, "nats each latent unit may carry before its KL is charged", low=0)
     warmup: float = option(0.0, "epochs over which the KL term's weight rises from 0, at most half of all", low=0)
-    mask_fraction: float = option(0.0, "share of cells hidden from the encoder in training (tables)", low=0, high=0.9)
+    mask_fraction: float = option(
+        0.0, "share of cells hidden from the encoder in training (tables, counts)", low=0, high=0.9
+    )
     kl: Literal["closed form", "sampled"] = option("closed form", "how the KL term is found")
 
 
@@ -29,7 +31,8 @@ class VAE(GaussianVariant[VAEOptions]):
     paper: ClassVar[str] = (
         "Kingma & Welling (2014), https://arxiv.org/abs/1312.6114; β: Higgins et al. (2017); "
         "free bits: Kingma et al. (2016), https://arxiv.org/abs/1606.04934; "
-        "hidden cells: Ivanov et al. (2019), https://arxiv.org/abs/1806.02382"
+        "hidden cells: Ivanov et al. (2019), https://arxiv.org/abs/1806.02382; "
+        "of counts: Liang et al. (2018), https://arxiv.org/abs/1802.05814"
     )
     Options = VAEOptions
 
@@ -55,7 +58,10 @@ class VAE(GaussianVariant[VAEOptions]):
     def seen(self, x: Tensor, randomness: Randomness) -> Tensor:
         """Rows as the encoder sees them: the decoder is asked for the hidden cells, too."""
         share = self.options.mask_fraction
-        return x if share == 0 else x.masked_fill(randomness.uniform(*x.shape) < share, torch.nan)
+        if share == 0:
+            return x
+        numbers = x if x.is_floating_point() else x.float()
+        return numbers.masked_fill(randomness.uniform(*x.shape) < share, torch.nan)
 
     def kl(self, posterior: GaussianPosterior, z: Tensor) -> Tensor:
         """KL(q(z|x) ‖ p(z)) in nats, shape (rows,)."""
