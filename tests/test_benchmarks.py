@@ -6,8 +6,12 @@ from argparse import Namespace
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.sparse
+import scipy.stats
 
+import counts
 import generation
+import imputation
 from contenders import CONTENDERS, NEEDED, Contender, SkippedError, answer_in, run
 from rounds import Rounds, Spread, steady_rate, turns
 from speed import goal_table, measured, rate_table, whole_batches, write_pixels
@@ -176,3 +180,62 @@ def test_a_peer_of_generation_without_an_environment_is_skipped_with_a_word(tmp_
     monkeypatch.setattr(generation, "ENVIRONMENTS", tmp_path)
     with pytest.raises(SkippedError, match="make bench-peers PEERS=ctgan"):
         generation.peer("TVAE")(generation.Data(people(20, 0), people(10, 1), "income"), 0)
+
+
+def test_a_count_has_the_mass_between_its_neighbours():
+    low, high = np.array([-np.inf, -1.0, 0.3, 8.0, -9.0]), np.array([-2.0, 0.5, 4.0, 9.0, -8.0])
+    expected = np.log(scipy.stats.norm.cdf(high[:3]) - scipy.stats.norm.cdf(low[:3]))
+    mass = counts.log_normal_mass(low, high)
+    np.testing.assert_allclose(mass[:3], expected)
+    assert np.isfinite(mass).all() and mass[3] == pytest.approx(mass[4])
+
+
+def test_what_is_hidden_of_a_user_was_not_shown():
+    likes = scipy.sparse.csr_matrix(np.random.default_rng(0).random((30, 50)) < 0.4, dtype=np.int32)
+    learning, choosing, test = counts.parted(likes, 0)
+    assert (learning.shape[0], choosing.shown.shape[0], test.shown.shape[0]) == (21, 3, 6)
+    assert test.shown.multiply(test.hidden).nnz == 0
+    assert test.hidden.nnz / (test.shown.nnz + test.hidden.nnz) == pytest.approx(0.2, abs=0.03)
+
+
+def test_discretised_components_prefer_the_counts_they_were_fitted_to():
+    rng = np.random.default_rng(0)
+    cells = scipy.sparse.csr_matrix(rng.poisson(rng.choice([1.0, 9.0], (60, 1)) * np.linspace(1, 4, 8)) + 1)
+    model = counts.DiscretisedComponents(cells, 2, 1e-2)
+    own = model.log_prob(cells, 50, np.random.default_rng(1))
+    mixed = scipy.sparse.csr_matrix(rng.permuted(cells.toarray(), axis=1))
+    assert (own < 0).all() and own.mean() > model.log_prob(mixed, 50, np.random.default_rng(1)).mean() + 5
+
+
+def test_hidden_cells_are_measured_in_their_columns_own_units():
+    truth = people(400, 0)
+    gaps, hidden = imputation.with_gaps(truth, 1)
+    assert gaps.isna().to_numpy()[hidden].all() and not hidden[truth["job"].isna(), 1].any()
+    assert 0.1 < hidden.mean() < 0.25
+    alone = imputation.measured(truth, imputation.columns_alone(gaps, gaps, 0), hidden)
+    assert alone["age"] == pytest.approx(1, abs=0.15)  # the mean is one deviation off
+    assert imputation.measured(truth, truth, hidden) == {"age": 0, "job": 1, "income": 1}
+    for encoding in ("ordinal", "dummies"):
+        iterative = imputation.measured(truth, imputation.CONTENDERS[f"iterative-{encoding}"](gaps, gaps, 0), hidden)
+        assert iterative["income"] > alone["income"] + 0.1  # job tells income, where it is there
+
+
+@pytest.mark.parametrize(("dummies", "width"), [(True, 3), (False, 3)])
+def test_encoded_rows_come_back(dummies, width):
+    rows = people(50, 0)
+    encoding = imputation.Encoding(rows, dummies)
+    matrix = encoding.numbers(rows)
+    assert matrix.shape == (50, width) and np.isnan(matrix[rows["job"].isna(), 1]).all()
+    known = rows["job"].notna()
+    back = encoding.rows(matrix[known])
+    pd.testing.assert_frame_equal(back, rows[known].reset_index(drop=True), check_dtype=False)
+
+
+def test_a_win_is_over_the_better_of_both_peers():
+    truth = people(5, 0)
+    assert imputation.is_better(truth, "age", 0.5, [0.6, 0.9]) and not imputation.is_better(
+        truth, "age", 0.7, [0.6, 0.9]
+    )
+    assert imputation.is_better(truth, "job", 0.8, [0.6, 0.7]) and not imputation.is_better(
+        truth, "job", 0.65, [0.6, 0.7]
+    )

@@ -65,6 +65,7 @@ def test_the_readme_names_every_command_of_its_promise():
         "encode",
         "decode",
         "generate",
+        "impute",
         "evaluate",
         "score",
         "compress",

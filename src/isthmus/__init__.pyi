@@ -34,10 +34,10 @@ class Autoencoder(_Estimator):
         network: kind of network; convolutional is for images and series, attention between columns for tables
     (default 'auto')
         activation: function between layers (default 'relu')
-        data: what rows are: 'table', 'image', 'series', or told by their type (default 'auto')
+        data: what rows are: 'table', 'image', 'counts', 'series', or told by their type (default 'auto')
         likelihood: noise of numbers or pixels, such as 'gaussian' or 'bernoulli' (default 'auto')
-        missing: whether missing cells of a table have a probability; 'auto': with likelihood='autoregressive'
-    only (default 'auto')
+        missing: whether missing cells of a table have a probability; 'auto': with 'autoregressive' alone (default
+    'auto')
         prior: what new codes are drawn from: the model's prior, or a flow fitted to the rows' codes (default
     'own')
         epochs: passes over the rows; 'auto' aims at 4,000 steps (default 'auto')
@@ -102,10 +102,10 @@ class FactorVAE(_Estimator):
         network: kind of network; convolutional is for images and series, attention between columns for tables
     (default 'auto')
         activation: function between layers (default 'relu')
-        data: what rows are: 'table', 'image', 'series', or told by their type (default 'auto')
+        data: what rows are: 'table', 'image', 'counts', 'series', or told by their type (default 'auto')
         likelihood: noise of numbers or pixels, such as 'gaussian' or 'bernoulli' (default 'auto')
-        missing: whether missing cells of a table have a probability; 'auto': with likelihood='autoregressive'
-    only (default 'auto')
+        missing: whether missing cells of a table have a probability; 'auto': with 'autoregressive' alone (default
+    'auto')
         prior: what new codes are drawn from: the model's prior, or a flow fitted to the rows' codes (default
     'own')
         epochs: passes over the rows; 'auto' aims at 4,000 steps (default 'auto')
@@ -168,10 +168,10 @@ class FSQ(_Estimator):
         network: kind of network; convolutional is for images and series, attention between columns for tables
     (default 'auto')
         activation: function between layers (default 'relu')
-        data: what rows are: 'table', 'image', 'series', or told by their type (default 'auto')
+        data: what rows are: 'table', 'image', 'counts', 'series', or told by their type (default 'auto')
         likelihood: noise of numbers or pixels, such as 'gaussian' or 'bernoulli' (default 'auto')
-        missing: whether missing cells of a table have a probability; 'auto': with likelihood='autoregressive'
-    only (default 'auto')
+        missing: whether missing cells of a table have a probability; 'auto': with 'autoregressive' alone (default
+    'auto')
         prior: what new codes are drawn from: the model's prior, or a flow fitted to the rows' codes (default
     'own')
         epochs: passes over the rows; 'auto' aims at 4,000 steps (default 'auto')
@@ -233,10 +233,10 @@ class IWAE(_Estimator):
         network: kind of network; convolutional is for images and series, attention between columns for tables
     (default 'auto')
         activation: function between layers (default 'relu')
-        data: what rows are: 'table', 'image', 'series', or told by their type (default 'auto')
+        data: what rows are: 'table', 'image', 'counts', 'series', or told by their type (default 'auto')
         likelihood: noise of numbers or pixels, such as 'gaussian' or 'bernoulli' (default 'auto')
-        missing: whether missing cells of a table have a probability; 'auto': with likelihood='autoregressive'
-    only (default 'auto')
+        missing: whether missing cells of a table have a probability; 'auto': with 'autoregressive' alone (default
+    'auto')
         prior: what new codes are drawn from: the model's prior, or a flow fitted to the rows' codes (default
     'own')
         epochs: passes over the rows; 'auto' aims at 4,000 steps (default 'auto')
@@ -303,10 +303,10 @@ class LadderVAE(_Estimator):
         network: kind of network; convolutional is for images and series, attention between columns for tables
     (default 'auto')
         activation: function between layers (default 'relu')
-        data: what rows are: 'table', 'image', 'series', or told by their type (default 'auto')
+        data: what rows are: 'table', 'image', 'counts', 'series', or told by their type (default 'auto')
         likelihood: noise of numbers or pixels, such as 'gaussian' or 'bernoulli' (default 'auto')
-        missing: whether missing cells of a table have a probability; 'auto': with likelihood='autoregressive'
-    only (default 'auto')
+        missing: whether missing cells of a table have a probability; 'auto': with 'autoregressive' alone (default
+    'auto')
         prior: what new codes are drawn from: the model's prior, or a flow fitted to the rows' codes (default
     'own')
         epochs: passes over the rows; 'auto' aims at 4,000 steps (default 'auto')
@@ -375,10 +375,10 @@ class TopKAutoencoder(_Estimator):
         network: kind of network; convolutional is for images and series, attention between columns for tables
     (default 'auto')
         activation: function between layers (default 'relu')
-        data: what rows are: 'table', 'image', 'series', or told by their type (default 'auto')
+        data: what rows are: 'table', 'image', 'counts', 'series', or told by their type (default 'auto')
         likelihood: noise of numbers or pixels, such as 'gaussian' or 'bernoulli' (default 'auto')
-        missing: whether missing cells of a table have a probability; 'auto': with likelihood='autoregressive'
-    only (default 'auto')
+        missing: whether missing cells of a table have a probability; 'auto': with 'autoregressive' alone (default
+    'auto')
         prior: what new codes are drawn from: the model's prior, or a flow fitted to the rows' codes (default
     'own')
         epochs: passes over the rows; 'auto' aims at 4,000 steps (default 'auto')
@@ -432,22 +432,24 @@ class VAE(_Estimator):
     """q(z|x) = N(μ, σ²), p(z) = N(0, 1); maximises E[log p(x|z)] − β KL(q(z|x) ‖ p(z)).
 
     Kingma & Welling (2014), https://arxiv.org/abs/1312.6114; β: Higgins et al. (2017); free bits: Kingma et al.
-    (2016), https://arxiv.org/abs/1606.04934
+    (2016), https://arxiv.org/abs/1606.04934; hidden cells: Ivanov et al. (2019),
+    https://arxiv.org/abs/1806.02382; of counts: Liang et al. (2018), https://arxiv.org/abs/1802.05814
 
     Options:
         latent_dim: latent units; 'auto' picks a number from the data (default 8)
         beta: weight on the KL term; 1 gives the evidence lower bound (default 1.0)
         free_bits: nats each latent unit may carry before its KL is charged (default 0.0)
         warmup: epochs over which the KL term's weight rises from 0, at most half of all (default 0.0)
+        mask_fraction: share of cells hidden from the encoder in training (tables, counts) (default 0.0)
         kl: how the KL term is found (default 'closed form')
         hidden: widths of the hidden layers, such as (400,); the decoder mirrors the encoder (default 'auto')
         network: kind of network; convolutional is for images and series, attention between columns for tables
     (default 'auto')
         activation: function between layers (default 'relu')
-        data: what rows are: 'table', 'image', 'series', or told by their type (default 'auto')
+        data: what rows are: 'table', 'image', 'counts', 'series', or told by their type (default 'auto')
         likelihood: noise of numbers or pixels, such as 'gaussian' or 'bernoulli' (default 'auto')
-        missing: whether missing cells of a table have a probability; 'auto': with likelihood='autoregressive'
-    only (default 'auto')
+        missing: whether missing cells of a table have a probability; 'auto': with 'autoregressive' alone (default
+    'auto')
         prior: what new codes are drawn from: the model's prior, or a flow fitted to the rows' codes (default
     'own')
         epochs: passes over the rows; 'auto' aims at 4,000 steps (default 'auto')
@@ -478,6 +480,7 @@ class VAE(_Estimator):
         beta: float = 1.0,
         free_bits: float = 0.0,
         warmup: float = 0.0,
+        mask_fraction: float = 0.0,
         kl: Literal["closed form", "sampled"] = "closed form",
         hidden: Literal["auto"] | tuple[int, ...] = "auto",
         network: Literal["auto", "dense", "convolutional", "attention"] = "auto",

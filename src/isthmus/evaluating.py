@@ -176,7 +176,7 @@ def _sets(real: Rows, synthetic: Rows, holdout: Rows | None, random_state: Any) 
         if not kind.accepts(rows):
             what = type(rows).__name__
             raise DataError(f"{name}: of type {what}, which is no {kind.name} data as {REAL} are; give both alike")
-        if not len(rows):
+        if not rows.shape[0]:
             raise DataError(f"{name}: there are none; give at least one")
     domain, tensors = kind.fit_together(given)
     matrices = [domain.values(x) for x in tensors]

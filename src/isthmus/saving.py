@@ -15,6 +15,7 @@ from .core.errors import IsthmusError, ModelFileError
 from .estimator.base import Estimator
 from .estimator.codes import PRIORS
 from .estimator.detector import Detector
+from .estimator.detector_file import revived, state_of
 from .estimator.inference import chosen_device
 from .estimator.public import public_class
 from .files.tensor_file import first_line, read_tensors, write_tensors
@@ -32,7 +33,7 @@ def save(estimator: Estimator | Detector, path: str | Path) -> None:
     The file appears whole or not at all. Raises DataError if the place cannot be written.
     """
     if isinstance(estimator, Detector):
-        tensors, facts = estimator.state()
+        tensors, facts = state_of(estimator)
         write_tensors(Path(path), tensors, {"format": FORMAT, "isthmus": __version__, "model": DETECTOR} | facts)
         return
     shared, own = estimator._options()
@@ -84,7 +85,7 @@ def _load(path: Path, device: str) -> Estimator | Detector:
     try:
         if facts.get("model") == DETECTOR:
             with _no_larger_than(sum(tensor.numel() for tensor in tensors.values())):
-                return Detector.from_state(tensors, facts, device)
+                return revived(tensors, facts, device)
         return _revive(tensors, facts, device)
     except IsthmusError as failure:
         raise ModelFileError(f"{path}: {failure}") from failure

@@ -218,6 +218,35 @@ class TestCodes:
         assert sorted(path.name for path in (tmp_path / "again").iterdir()) == ["0.png", "1.png", "2.png"]
 
 
+class TestImpute:
+    def test_missing_cells_are_filled_in_and_the_others_stay(self, penguins_model: Path, tmp_path: Path) -> None:
+        said = succeed("impute", penguins_model, "penguins", "--out", tmp_path / "filled.parquet").out
+        assert "19 missing cells of 344 rows filled in" in said
+        filled, rows = parquet.read_table(tmp_path / "filled.parquet"), read("penguins").rows
+        assert filled.schema == rows.schema
+        assert filled.equals(isthmus.load(penguins_model).impute(rows))
+        for name in rows.column_names:
+            assert filled[name].null_count == 0
+            assert filled[name].filter(rows[name].is_valid()).equals(rows[name].drop_null())
+
+    def test_draws_come_one_below_the_other(self, penguins_model: Path, tmp_path: Path) -> None:
+        options = ("--draws", 3, "--seed", 5)
+        facts = json.loads(
+            succeed("impute", penguins_model, "penguins", *options, "--json", "--out", tmp_path / "a.csv").out
+        )
+        assert facts == {"rows": 344, "filled": 19, "draws": 3, "out": str(tmp_path / "a.csv")}
+        draws = read(tmp_path / "a.csv").rows
+        assert draws.column_names == ["draw", "row", *read("penguins").rows.column_names]
+        assert draws["draw"].to_pylist() == [draw for draw in (1, 2, 3) for _ in range(344)]
+        assert draws["row"].to_pylist() == [*range(344)] * 3
+        first, second = draws.slice(0, 344), draws.slice(344, 344)
+        assert not first["body_mass_g"].equals(second["body_mass_g"])
+
+    def test_images_have_no_missing_cells(self, digits_model: Path, tmp_path: Path) -> None:
+        ended = run("impute", digits_model, "digits", "--out", tmp_path / "a.npy")
+        assert ended.status == 2 and "missing cells are those of tables" in ended.err
+
+
 class TestGenerate:
     def test_rows_are_those_of_sample_and_another_seed_gives_others(self, penguins_model: Path, tmp_path: Path) -> None:
         for name, options in (("a", ()), ("b", ("--seed", 7)), ("c", ("--seed", 7)), ("d", ("--seed", 8))):
@@ -300,7 +329,7 @@ class TestScore:
 @pytest.fixture
 def brief(monkeypatch: pytest.MonkeyPatch) -> None:
     """Detectors are trained too briefly to find much, which is not what is asked of commands."""
-    monkeypatch.setattr("isthmus.estimator.detector.STEPS", 30)
+    monkeypatch.setattr("isthmus.estimator.detector.STEPS", 5)
 
 
 @pytest.mark.usefixtures("brief")

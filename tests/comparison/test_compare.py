@@ -20,6 +20,14 @@ QUICK = {"epochs": 2, "seeds": 2, "jobs": 1}
 TIMES = ("cost", "environment", "settings")
 
 
+@pytest.fixture(scope="module", autouse=True)
+def brief_detectors():
+    """Detectors are trained too briefly to find much, which is not what is asked here."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("isthmus.estimator.detector.STEPS", 10)
+        yield
+
+
 @pytest.fixture(scope="module")
 def iris() -> pd.DataFrame:
     frame = load_iris(as_frame=True).frame
@@ -36,9 +44,10 @@ def comparison(iris) -> isthmus.Comparison:
 
 def without_times(facts: dict) -> dict:
     kept = {key: value for key, value in facts.items() if key not in TIMES}
-    kept["contenders"] = [
-        {key: value for key, value in c.items() if key not in (*TIMES, "spread", "runs")} for c in facts["contenders"]
-    ]
+    for part in ("contenders", "detectors"):
+        kept[part] = [
+            {key: value for key, value in c.items() if key not in (*TIMES, "spread", "runs")} for c in facts[part]
+        ]
     return kept
 
 
@@ -57,6 +66,23 @@ def test_every_model_at_every_size_is_measured_at_everything(comparison):
         assert (c["likelihood"] is None) == (c["variant"] != "vae")
     assert set(facts["verdict"]) == {"reduce", "compress", "generate", "detect"}
     assert all(verdict["headline"] and verdict["because"] for verdict in facts["verdict"].values())
+
+
+def test_the_detector_stands_beside_them_where_unusual_rows_are_looked_for(comparison, iris):
+    (found,) = comparison.facts["detectors"]
+    assert (found["name"], found["seeds"], len(found["runs"])) == ("detector", 2, 2)
+    assert 0 <= found["anomaly"]["auroc"] <= 1 and found["cost"]["fit_seconds"] > 0
+    numbers = {job: [n["name"] for n in v["numbers"]] for job, v in comparison.facts["verdict"].items()}
+    assert [job for job, names in numbers.items() if "detector" in names] == ["detect"]
+    assert comparison.table()[-1]["name"] == "detector" and comparison.table()[-1]["detection"] is not None
+    # What is kept is what was measured: it says the same of rows as users have them.
+    detector = comparison.models["detector"]
+    assert detector.predict(iris.drop(columns="target")).shape == (len(iris),)
+
+
+def test_the_detector_alone_is_nothing_to_compare(iris):
+    with pytest.raises(OptionError, match="one job of four"):
+        isthmus.compare(iris, models="detector", jobs=1)
 
 
 def test_the_report_finds_everything_that_it_shows(comparison):
@@ -93,6 +119,8 @@ def test_saved_models_are_those_that_were_measured(comparison, iris, tmp_path):
     facts = json.loads((tmp_path / "out" / "facts.json").read_text(encoding="utf-8"))
     assert (tmp_path / "out" / "report.html").stat().st_size > 10_000
     rows = iris.drop(columns="target")
+    kept = isthmus.load(tmp_path / "out" / facts["detectors"][0]["model"])
+    assert (kept.score_samples(rows) == comparison.models["detector"].score_samples(rows)).all()
     for c in facts["contenders"]:
         if c["model"] is not None:
             loaded = isthmus.load(tmp_path / "out" / c["model"])

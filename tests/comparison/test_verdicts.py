@@ -10,8 +10,8 @@ from isthmus.comparison import verdicts as judging
 MANY_ROWS = 10_000
 
 
-def verdicts(contenders: list[dict[str, Any]], rows: int = MANY_ROWS) -> dict[str, Any]:
-    return judging.verdicts(contenders, rows)
+def verdicts(contenders: list[dict[str, Any]], rows: int = MANY_ROWS, detectors: Any = ()) -> dict[str, Any]:
+    return judging.verdicts(contenders, list(detectors), rows)
 
 
 def contender(variant: str, latent_dim: int, values: list[float], **measured: Any) -> dict[str, Any]:
@@ -73,6 +73,24 @@ def test_one_row_is_no_reason_for_a_larger_size():
     field = [probed("vae", 4, 65 / 69), probed("vae", 16, 66 / 69)]
     assert verdicts(field, 69)["reduce"]["latent_dim"] == 4
     assert verdicts(field, 690)["reduce"]["latent_dim"] == 16
+
+
+def detector(values: list[float]) -> dict[str, Any]:
+    runs = [{"anomaly": {"auroc": value}} for value in values]
+    mean = {"anomaly": {"auroc": sum(values) / len(values)}}
+    return {"name": "detector", "title": "Detector", "seeds": len(values), "runs": runs, **mean}
+
+
+@pytest.mark.parametrize(("values", "winner"), [([0.9, 0.9], "detector"), ([0.7, 0.7], "vae-4")])
+def test_the_detector_stands_beside_models_at_its_one_job(values, winner):
+    found = verdicts([contender("vae", 4, [0.8, 0.8])], detectors=[detector(values)])
+    verdict = found["detect"]
+    assert (verdict["winner"], verdict["clear"]) == (winner, True)
+    assert {entry["label"] for entry in verdict["numbers"]} == {"Detector", "VAE, size 4"}
+    # It has no latent size: neither the sentences nor the curve over sizes speak of one.
+    assert [entry["name"] for entry in verdict["curve"]] == ["vae-4"]
+    assert "None" not in verdict["headline"] + verdict["because"] and "the detector" in verdict["because"]
+    assert all("detector" not in str(found[job]) for job in ("reduce", "compress", "generate"))
 
 
 def test_a_verdict_from_one_seed_says_so():

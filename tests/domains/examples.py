@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import scipy.sparse
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,26 @@ def _cut(series: np.ndarray) -> list[np.ndarray]:
     return [each[: len(each) - place % 4] for place, each in enumerate(series)]
 
 
+def _counts(largest: float = 20.0) -> np.ndarray:
+    """Counts of which most are 0; the first row has all of its own in one column, the last column is rare."""
+    rng = np.random.default_rng(4)
+    counts = rng.poisson(rng.gamma(0.3, largest / 2, (24, 9))).astype(np.int64)
+    counts[0], counts[:, -1] = 0, 0
+    counts[0, 3], counts[5, -1] = 2, 1
+    counts[:, 0] += np.arange(24) % 3 == 0  # no row without any
+    counts[:, 1] += np.arange(24) % 3 != 0
+    return counts
+
+
 EXAMPLES: dict[str, dict[str, Example]] = {
+    "counts": {
+        **{
+            family: Example(lambda: scipy.sparse.csr_matrix(_counts()), family)
+            for family in ("multinomial", "poisson", "negative_binomial", "zero_inflated_negative_binomial")
+        },
+        "there or not": Example(lambda: scipy.sparse.csr_array(np.random.default_rng(5).choice([0.0, 1.0], (12, 20)))),
+        "dense": Example(_counts, data="counts"),
+    },
     "table": {
         **{family: Example(mixed_frame, family) for family in ("gaussian", "student_t", "mixture")},
         "complete": Example(lambda: mixed_frame(missing=False)),

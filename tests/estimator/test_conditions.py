@@ -1,14 +1,20 @@
 """Rows drawn under conditions: all meet them, they are the model's own such rows, and what cannot be met is said."""
 
 import datetime
+import itertools
+import re
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
+from scipy.stats import ks_2samp
 
 import isthmus
 from isthmus.core.errors import DataError
+from isthmus.core.randomness import Randomness
 from isthmus.domains.table import Table
+from isthmus.domains.table.likelihood import TableLikelihood
 from isthmus.estimator import conditions
 
 DRAWS = np.random.default_rng(0)
@@ -44,6 +50,7 @@ MET = [
     ({"age": 2}, lambda rows: rows.age == 2),
     ({"mass": (3600, 4000)}, lambda rows: rows.mass.between(3600, 4000)),
     ({"mass": "3600..4000"}, lambda rows: rows.mass.between(3600, 4000)),
+    ({"mass": "3600:4000"}, lambda rows: rows.mass.between(3600, 4000)),
     ({"mass": "4000.."}, lambda rows: rows.mass >= 4000),
     ({"mass": (None, 4000)}, lambda rows: rows.mass <= 4000),
     ({"bill": (38.1, 40.3)}, lambda rows: rows.bill.astype(float).between(38.1, 40.3)),
@@ -60,43 +67,95 @@ MET = [
         lambda rows: (rows.sex == "male") & (rows.mass >= 4200) & rows.wild,
     ),
 ]
+SOME_MET = [*MET[5:11:2], MET[-1]]
+
+
+@pytest.fixture(scope="module")
+def autoregressive():
+    """Whose columns depend on those before them."""
+    options = {"likelihood": "autoregressive", "hidden": (16,), "epochs": 10, "random_state": 0, "device": "cpu"}
+    return isthmus.VAE(2, **options).fit(FRAME)
 
 
 @pytest.mark.parametrize(("where", "holds"), MET, ids=[str(where) for where, _ in MET])
-def test_the_rows_are_the_first_of_the_models_own_that_meet_the_condition(model, where, holds):
-    """Exactly so: what is drawn under a condition is the unconditioned stream with the other rows left out."""
-    rows = model.sample(30, where=where, random_state=3)
-    assert len(rows) == 30 and holds(rows).all()
+def test_every_row_meets_the_conditions(model, where, holds):
+    rows = model.sample(40, where=where, random_state=3)
+    assert len(rows) == 40 and holds(rows).all()
     assert dict(rows.dtypes) == dict(model.sample(1).dtypes)
-    everything = model.sample(20_000, random_state=3)
-    pd.testing.assert_frame_equal(rows, everything[holds(everything)].head(30).reset_index(drop=True))
 
 
-def test_a_seed_decides_the_rows_and_conditions_do_not_change_it(model):
+@pytest.mark.parametrize(("where", "holds"), SOME_MET, ids=[str(where) for where, _ in SOME_MET])
+def test_every_row_meets_them_where_columns_depend_on_one_another(autoregressive, where, holds):
+    rows = autoregressive.sample(40, where=where, random_state=3)
+    assert len(rows) == 40 and holds(rows).all()
+    assert not rows.bill.duplicated().any()  # no row stands for several
+
+
+@pytest.mark.parametrize("family", ["student_t", "mixture"])
+def test_every_row_meets_them_whatever_the_noise(family):
+    frame = FRAME[["mass", "bill"]]
+    model = isthmus.VAE(1, hidden=(), epochs=1, likelihood=family, random_state=0, device="cpu").fit(frame)
+    rows = model.sample(500, where={"bill": (38.1, 40.3), "mass": (3600, 4000)})
+    assert rows.bill.astype(float).between(38.1, 40.3).all() and rows.mass.between(3600, 4000).all()
+    assert rows.mass.nunique() > 100 and rows.bill.nunique() > 100  # drawn within the range, not put to its ends
+
+
+def test_a_seed_decides_the_rows(model):
     where = {"sex": "male"}
     assert model.sample(50, where=where).equals(model.sample(50, where=where))
     assert not model.sample(50, where=where, random_state=1).equals(model.sample(50, where=where, random_state=2))
     assert model.sample(700, where={}, random_state=1).equals(model.sample(700, random_state=1))
-    assert model.sample(60, where=where).head(50).equals(model.sample(50, where=where))
 
 
-def test_the_share_of_another_column_is_that_of_the_model():
-    """P(mass ≥ 4000 | sex), from independent seeds: each share's deviation is at most √(¼/2000 + ¼/8000) = 0.0125."""
-    model = isthmus.VAE(2, hidden=(16,), epochs=60, batch_size=32, learning_rate=0.01, random_state=0, device="cpu")
-    model.fit(FRAME[["sex", "mass"]])
+@pytest.mark.parametrize("likelihood", ["gaussian", "autoregressive"])
+def test_rows_are_distributed_as_the_plain_ones_that_meet_the_conditions(model, autoregressive, likelihood):
+    chosen = model if likelihood == "gaussian" else autoregressive
+    where = {"sex": "male", "mass": (4200, 4700), "bill": "..41"}
+    plain = chosen.sample(20_000, random_state=1)
+    plain = plain[(plain.sex == "male") & plain.mass.between(4200, 4700) & (plain.bill <= 41)]
+    rows = chosen.sample(1000, where=where, random_state=2)
+    assert len(plain) > 300
+    for column in ("mass", "bill", "gap"):
+        # Five deviations of the distance that two samples of one distribution have (Kolmogorov and Smirnov).
+        first, second = (part[column].dropna().astype(float) for part in (plain, rows))
+        assert ks_2samp(first, second).pvalue > 1e-5, column
+    assert (plain.wild.mean() - rows.wild.mean()) == pytest.approx(0, abs=5 * np.sqrt(0.25 / 300 + 0.25 / 1000))
+
+
+@pytest.fixture(scope="module")
+def sexes():
+    """A model of two columns that hang together by their codes."""
+    options = {"epochs": 60, "batch_size": 32, "learning_rate": 0.01, "random_state": 0, "device": "cpu"}
+    return isthmus.VAE(2, hidden=(16,), **options).fit(FRAME[["sex", "mass"]])
+
+
+def shares_of_heavy(model) -> tuple[dict[str, float], dict[str, float]]:
+    """P(mass ≥ 4000 | sex): among plain rows, and by conditioning."""
     everything = model.sample(20_000, random_state=1)
-    shares = {}
-    for sex in ("female", "male"):
-        among = everything.mass[everything.sex == sex] >= 4000
-        assert len(among) >= 8000
-        shares[sex] = (model.sample(2000, where={"sex": sex}, random_state=2).mass >= 4000).mean()
-        assert shares[sex] == pytest.approx(among.mean(), abs=0.05)  # four deviations
+    plain = {sex: (everything.mass[everything.sex == sex] >= 4000).mean() for sex in ("female", "male")}
+    return plain, {sex: (model.sample(2000, where={"sex": sex}, random_state=2).mass >= 4000).mean() for sex in plain}
+
+
+def test_the_share_of_another_column_is_that_of_the_model(sexes):
+    """From independent seeds each share's deviation is at most √(¼/2000 + ¼/8000) = 0.0125."""
+    plain, shares = shares_of_heavy(sexes)
+    assert shares == pytest.approx(plain, abs=0.05)  # four deviations
     assert shares["male"] > shares["female"] + 0.2  # a margin that a condition without effect would miss
 
 
+def test_rows_without_weights_are_caught(sexes, monkeypatch):
+    """A planted bug: codes that are not weighted by how probable the condition is given them."""
+    honest = TableLikelihood.completed
+    monkeypatch.setattr(
+        TableLikelihood, "completed", lambda *given: (honest(*given)[0], torch.zeros(len(given[1].cells)).double())
+    )
+    plain, shares = shares_of_heavy(sexes)
+    assert abs(shares["male"] - plain["male"]) > 0.1
+
+
 def test_without_noise_conditions_hold_too(model):
-    rows = model.sample(40, where={"sex": "male"}, noise=False)
-    assert len(rows) == 40 and (rows.sex == "male").all()
+    rows = model.sample(40, where={"sex": "male", "mass": (4200, None)}, noise=False)
+    assert len(rows) == 40 and (rows.sex == "male").all() and (rows.mass >= 4200).all()
 
 
 REFUSED = [
@@ -106,6 +165,7 @@ REFUSED = [
     ({"bill": "38"}, ["'bill'", "range", "bill="]),
     ({"bill": 38.0}, ["'bill'", "range", "bill="]),
     ({"bill": "40..38"}, ["'bill'", "40", "38", "swap"]),
+    ({"bill": "40:38"}, ["'bill'", "40", "38", "swap"]),
     ({"bill": (float("nan"), 38)}, ["'bill'", "missing"]),
     ({"bill": ".."}, ["'bill'", "range"]),
     ({"bill": (1, 2, 3)}, ["'bill'", "range"]),
@@ -154,15 +214,40 @@ def test_images_have_no_columns():
         model.sample(2, where={"x0": 1})
 
 
-def test_rare_conditions_end_with_what_was_found(model, monkeypatch):
-    monkeypatch.setattr(conditions, "MOST_DRAWS", 2048)
+def test_rare_conditions_end_with_their_effective_sample_size(model, monkeypatch):
+    monkeypatch.setattr(conditions, "MOST_DRAWS", 4096)
     monkeypatch.setattr(conditions, "MOST_DRAWS_PER_ROW", 1)
     where = {"ring": "r1", "age": 1, "day": "2024-01-04"}
-    found = model.sample(2048)
-    found = int(((found.ring == "r1") & (found.age == 1) & (found.day == THURSDAY)).sum())
-    with pytest.raises(DataError, match=f"only {found} of 2,048 rows drawn met .* 1,000 are wanted.* rare") as refused:
-        model.sample(1000, where=where)
+    with pytest.raises(
+        DataError, match=r"4,096 draws have an effective sample size of .* 4,000 rows are wanted"
+    ) as refused:
+        model.sample(4000, where=where)
     assert "\n" not in str(refused.value)
+    # Weights are probabilities between 0 and their largest: the size lies below the draws, and far above their mean.
+    (size,) = re.findall("size of ([0-9,]+), and", str(refused.value))
+    assert 50 < int(size.replace(",", "")) < 4000
+
+
+def test_a_range_between_all_values_is_refused(autoregressive, monkeypatch):
+    """Every value of a column with few of them is a bin of its own: nothing lies between two of them."""
+    monkeypatch.setattr(conditions, "MOST_HOPELESS_DRAWS", 4096)
+    frame = pd.DataFrame({"half": np.arange(200) % 3 / 2, "other": np.arange(200.0)})
+    model = isthmus.VAE(1, hidden=(), epochs=1, likelihood="autoregressive", random_state=0).fit(frame)
+    assert (model.sample(20, where={"half": "0.4..0.6"}).half == 0.5).all()
+    with pytest.raises(DataError, match="none of 4,096 draws had any chance"):
+        model.sample(2, where={"half": "0.6..0.9"})
+
+
+def test_the_effective_sample_size_decides_how_many_rows_are_kept():
+    """Weights 1 and 0.2 in turn: of n draws n (1 + 0.2) / 2 are kept, the first kind five times as often."""
+    draws = torch.arange(512.0).remainder(2).unsqueeze(-1).double()
+    log_weights = torch.where(draws[:, 0] == 0, 0.0, np.log(0.2)).double()
+    domain = Table.fit(pd.DataFrame({"a": [0, 1]}))
+    every = conditions.conditions_of({"a": (0, 1)}, domain)
+    shift = domain.tensors(pd.DataFrame({"a": [0]}))  # where the column's numbers begin
+    rows = conditions.drawn_under(itertools.repeat((draws + shift, log_weights)), every, 40_000, Randomness(0, "u"))
+    # Standard error of a share of 40,000: 0.0019.
+    assert (rows == shift).double().mean().item() == pytest.approx(5 / 6, abs=0.01)
 
 
 @pytest.mark.parametrize("low", [0.1, 0.7])
@@ -174,6 +259,20 @@ def test_single_precision_cells_are_compared_as_they_are_shown(low):
     (condition,) = conditions.conditions_of({"a": (low, None)}, model.domain_)
     x = model.domain_.tensors(pd.DataFrame({"a": column, "b": column[::-1]}))
     assert condition.met(x).tolist() == [float(cell) >= low for cell in column]
+
+
+def test_cells_under_conditions_are_there_and_others_may_be_missing():
+    """Where the likelihood says what is missing, a condition includes that the cell is there."""
+    draws = np.random.default_rng(5)
+    frame = pd.DataFrame(draws.normal(size=(400, 3)), columns=["a", "b", "c"])
+    frame.loc[draws.random(400) < 0.5, ["a", "b"]] = np.nan  # both, or neither
+    options = {"missing": "modelled", "epochs": 40, "learning_rate": 0.01, "random_state": 0, "device": "cpu"}
+    model = isthmus.VAE(2, hidden=(16,), **options).fit(frame)
+    plain = model.sample(4000, random_state=1)
+    rows = model.sample(1000, where={"a": (0, None)}, random_state=2)
+    assert (rows.a >= 0).all()
+    # Four deviations: 4 √(¼/700 + ¼/1000) = 0.1.
+    assert rows.b.isna().mean() == pytest.approx(plain.b[plain.a >= 0].isna().mean(), abs=0.1)
 
 
 def test_missing_cells_meet_no_condition():

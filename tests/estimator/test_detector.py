@@ -1,4 +1,4 @@
-"""The detector: planted outliers are found and explained, usual rows raise few alarms, and files keep it."""
+"""The detector: planted outliers are found and explained, usual rows raise few alarms, odd tables are no accident."""
 
 import inspect
 
@@ -44,7 +44,7 @@ def detector() -> isthmus.Detector:
 @pytest.fixture
 def brief(monkeypatch) -> None:
     """Trainings too short to find much, where that is not what is asked."""
-    monkeypatch.setattr("isthmus.estimator.detector.STEPS", 30)
+    monkeypatch.setattr("isthmus.estimator.detector.STEPS", 5)
 
 
 def test_constructor_and_declared_options_agree():
@@ -54,12 +54,11 @@ def test_constructor_and_declared_options_agree():
 
 
 def test_alarms_on_fresh_rows_keep_to_the_stated_rate(detector):
-    flagged = int((detector.predict(frame(2000, seed=1)) == -1).sum())
+    flagged = (detector.predict(frame(1000, seed=1)) == -1).mean()
     # 160 held-out rows set the threshold: the true rate is Beta distributed with mean 0.05 and deviation 0.017, and of
-    # 2,000 rows a share within 0.005 of it is flagged. Thrice the deviation of both, 0.054, is asked for.
+    # 1,000 rows a share within 0.007 of it is flagged. Thrice the deviation of both, 0.055, is asked for.
     assert detector.training_["calibration_rows"] == 160
-    assert flagged / 2000 < 0.05 + 0.054
-    assert flagged > 0
+    assert 0 < flagged < 0.05 + 0.055
 
 
 def test_a_planted_cell_is_found_and_blamed_and_what_was_expected_is_near_the_truth(detector):
@@ -118,12 +117,20 @@ def test_scores_are_logarithms_of_shares(detector):
 
 
 def test_contamination_is_the_share_of_fitted_rows_called_outliers(brief):
-    rows = frame(400)
-    detector = isthmus.Detector(members=2, contamination=0.1, random_state=0).fit(rows)
-    assert (detector.predict(rows) == -1).mean() == pytest.approx(0.1, abs=1 / 400)
+    rows = frame(200)
+    detector = isthmus.Detector(members=1, contamination=0.1, random_state=0).fit(rows)
+    assert (detector.predict(rows) == -1).mean() == pytest.approx(0.1, abs=1 / 200)
+
+
+def test_of_very_many_rows_a_sample_is_trained_on(monkeypatch):
+    monkeypatch.setattr("isthmus.estimator.detector.STEPS", 2)
+    seen = isthmus.Detector(members=1, random_state=0).fit(frame(2000)).training_
+    # 2 steps of 64 rows are one pass over 128 of the 1,600 rows, all of which the density of columns is told by.
+    assert seen["epochs"] == 1 and seen["rows"] == 1600
 
 
 def test_a_row_depends_on_itself_alone(detector):
+    """So that a file larger than memory, scored slice by slice, gives what one in memory does."""
     rows = frame(700, seed=5)
     whole = detector.score_samples(rows)
     for start, end in ((0, 1), (1, 130), (130, 700)):
@@ -140,21 +147,11 @@ def test_the_same_seed_gives_the_same_scores(brief):
     assert np.array_equal(scores[0], scores[1]) and not np.array_equal(scores[0], scores[2])
 
 
-def test_a_file_keeps_it_to_the_last_bit(detector, tmp_path):
-    detector.save(tmp_path / "d.safetensors")
-    loaded = isthmus.load(tmp_path / "d.safetensors")
-    rows = frame(100, seed=7)
-    assert np.array_equal(loaded.score_samples(rows), detector.score_samples(rows))
-    assert np.array_equal(loaded.predict(rows), detector.predict(rows))
-    assert loaded.explain_scores(rows[:9]).equals(detector.explain_scores(rows[:9]))
-    assert loaded.get_params() == detector.get_params()
-
-
 @pytest.mark.slow
 def test_images_are_scored_and_have_no_columns_to_blame():
     draws = np.random.default_rng(0)
     images = draws.binomial(255, 0.2, (120, 6, 6)).astype(np.uint8)
-    detector = isthmus.Detector(members=2, random_state=0).fit(images)
+    detector = isthmus.Detector(members=1, random_state=0).fit(images)
     assert detector.score_samples(255 - images[:10]).max() < detector.score_samples(images).min()
     with pytest.raises(DataError, match="images have pixels"):
         detector.explain_scores(images)
@@ -190,20 +187,65 @@ def test_wrong_rows_are_refused_in_one_line(detector):
         detector.explain_scores(frame(5), most_columns=0)
 
 
+@pytest.mark.parametrize("rows", [2, 3, 12])
+def test_a_handful_of_rows_is_enough_to_say_something(rows, brief):
+    table = pd.DataFrame({"a": np.arange(rows, dtype=float), "b": np.where(np.arange(rows) % 2, "x", "y")})
+    detector = isthmus.Detector(members=2, random_state=0).fit(table)
+    scores = detector.score_samples(table)
+    assert np.isfinite(scores).all() and (scores <= 0).all()
+    # With nothing held out the fitted rows set the rate, and none of them is beyond all of them.
+    assert (detector.predict(table) == 1).all()
+
+
+@pytest.mark.parametrize(
+    ("column", "words"),
+    [
+        ({"b": [np.nan] * 30}, "column 'b' has no value in any of 30 rows"),
+        ({"b": [7.0] * 30}, "column 'b' has one value, 7, in all 30 rows"),
+        ({"b": [np.inf] + [0.5] * 29}, "column 'b', row 0: the value is infinity"),
+    ],
+)
+def test_a_column_with_nothing_to_learn_is_refused_in_one_line(column, words):
+    with pytest.raises(DataError, match=words) as failure:
+        isthmus.Detector().fit(pd.DataFrame({"a": np.arange(30.0)} | column))
+    assert "\n" not in str(failure.value)
+
+
+def test_cells_unlike_any_before_are_scored(brief):
+    draws = np.random.default_rng(0)
+    table = pd.DataFrame({"a": draws.normal(size=60), "c": draws.choice(["x", "y"], 60)})
+    detector = isthmus.Detector(members=2, random_state=0).fit(table)
+    odd = pd.DataFrame({"a": [1e300, np.nan, 0.0], "c": ["x", None, "never seen"]})
+    scores = detector.score_samples(odd)
+    assert np.isfinite(scores).all()
+    assert scores[0] < np.log(0.05)
+    assert scores[1] == 0  # a row without cells has nothing unusual
+    assert 1 not in detector.explain_scores(odd).column("row").to_pylist()
+
+
+@pytest.mark.slow
+def test_five_thousand_categories_are_fitted_and_scored(brief):
+    draws = np.random.default_rng(0)
+    names = [f"k{number}" for number in range(5000)]
+    table = pd.DataFrame({"a": draws.normal(size=6000), "c": [*names, *draws.choice(names, 1000)]})
+    detector = isthmus.Detector(members=1, random_state=0).fit(table)
+    assert np.isfinite(detector.score_samples(table[:500])).all()
+
+
 @pytest.mark.slow
 def test_every_check_of_scikit_learn_passes(monkeypatch, brief):
     monkeypatch.setenv("SCIPY_ARRAY_API", "1")
-    results = estimator_checks.check_estimator(isthmus.Detector(members=2), on_skip=None, on_fail=None)
+    results = estimator_checks.check_estimator(isthmus.Detector(members=1), on_skip=None, on_fail=None)
     assert {result["check_name"]: result["exception"] for result in results if result["status"] != "passed"} == {}
 
 
 # The pieces
 
 
-def test_whole_numbers_and_dates_have_the_same_tensors_with_densities():
+def test_whole_numbers_and_dates_have_the_same_tensors_with_heavy_tails():
     rows = pd.DataFrame({"n": [3, 900, 41], "day": pd.to_datetime(["2020-01-01", "2021-05-01", "1999-12-31"])})
     domain = Table.fit(rows)
-    other, x = domain.with_densities(), domain.tensors(rows)
+    other, x = domain.with_heavy_tails(), domain.tensors(rows)
     assert not domain.density.any() and other.density.all()
     assert np.array_equal(other.matrix(x), domain.matrix(x)) and np.array_equal(other.values(x), domain.values(x))
     assert other.features()(x).equal(domain.features()(x))

@@ -103,7 +103,7 @@ def imputer():
 @pytest.mark.slow
 def test_imputed_cells_beat_the_column_mean_and_observed_ones_stay(imputer):
     whole, gaps = table_with_gaps()
-    filled = imputer.reconstruct(gaps, only_missing=True)
+    filled = imputer.impute(gaps)
     assert not filled.isna().any().any()
     assert filled.dtypes.equals(gaps.dtypes)
     missing = gaps["y"].isna()

@@ -46,6 +46,20 @@ def test_every_contender_and_every_verdict_appears(facts: Facts, document: Docum
     ]
 
 
+def test_the_detector_has_a_row_and_is_named_where_it_wins():
+    facts = digits()
+    detector = {"name": "detector", "title": "Detector", "members": 6, "seeds": 2, "model": None, "spread": {}}
+    facts["detectors"] = [detector | {"anomaly": {"auroc": 0.987, "by_kind": {}}, "cost": {"fit_seconds": 3.0}}]
+    entry = {"name": "detector", "label": "Detector", "value": 0.987, "spread": 0.0, "unit": "1 = always"}
+    won = {"winner": "detector", "variant": "detector", "latent_dim": None, "numbers": [entry]}
+    facts["verdict"]["detect"] = facts["verdict"]["detect"] | won
+    document = Document(html.render(facts))
+    card = next(card for card in document.all("article") if card.attributes["id"] == "verdict-detect")
+    assert "Detector" in card.text and "of 6 small VAEs" in card.text and "0.987" in card.text
+    table = next(table for table in document.all("table") if table.attributes.get("id") == "all-numbers")
+    assert "Detector" in table.text and "None" not in table.text
+
+
 def test_only_open_questions_look_open(facts: Facts, document: Document):
     for card in document.all("article"):
         verdict = facts["verdict"][card.attributes["id"].removeprefix("verdict-")]

@@ -42,7 +42,7 @@ class Head(nn.Module):
 
 
 class Networks:
-    def encoder(self, outputs: int) -> Encoder:
+    def encoder(self, outputs: int, hides_cells: bool = False) -> Encoder:
         return Encoder(nn.Identity(), Perceptron(FEATURES, (8,), outputs))
 
     def decoder(self, inputs: int, shared_noise: bool = False) -> nn.Module:

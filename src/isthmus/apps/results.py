@@ -7,6 +7,7 @@ import pyarrow as pa
 import torch
 
 from ..core.errors import DataError
+from ..core.sparse import dense
 from ..estimator.base import Estimator
 from ..estimator.detector import Detector
 from ..explaining import explained_scores
@@ -75,7 +76,7 @@ def _blamed(estimator: Estimator | Detector, rows: Any, scores: np.ndarray, flag
     named = min(NAMED_COLUMNS, len(domain.column_names))
     texts = np.full((len(flags), named, 3), None, dtype=object)
     if flags.any():
-        x, flagged = domain.tensors(rows)[torch.from_numpy(flags)], np.flatnonzero(flags)
+        x, flagged = dense(domain.tensors(rows))[torch.from_numpy(flags)], np.flatnonzero(flags)
         if isinstance(estimator, Detector):
             cells = estimator.explain_tensors(x, scores[flags], named)
         else:

@@ -3,6 +3,7 @@
 import gzip
 import io
 import lzma
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -10,12 +11,12 @@ import numpy as np
 import PIL.Image
 import pyarrow as pa
 import pyarrow.parquet
-from torch import Tensor
 
 from ..compression.archive import Options, chunks, write
 from ..compression.container import Reader
 from ..compression.latent.codec import NOISES as LATENT_NOISES
 from ..compression.latent.codec import LatentCodec
+from ..core.sparse import HeldRows, SparseRows
 from ..domains.base import Domain
 from ..files.writing import csv_bytes, table_of
 from .contenders import Autoencoding, Contender
@@ -29,12 +30,12 @@ NOISES = LATENT_NOISES[-1:]
 DECODED_ROWS = 8
 
 
-def archived_rows(test: Tensor) -> Tensor:
+def archived_rows(test: HeldRows) -> HeldRows:
     """The held-out rows that are put into archives: the first ones."""
-    return test[: max(1, min(MOST_ARCHIVED, MOST_CELLS // max(1, test[:1].numel())))]
+    return test[: max(1, min(MOST_ARCHIVED, MOST_CELLS // max(1, math.prod(test.shape[1:]))))]
 
 
-def archive(domain: Domain, contender: Contender, test: Tensor) -> dict[str, Any]:
+def archive(domain: Domain, contender: Contender, test: HeldRows) -> dict[str, Any]:
     """A contender's `archive` in facts.json: bytes of an archive with its model inside, or why there is none.
 
     Whatever is paid for once counts as the model's: weights, schema, the frame of the file.
@@ -73,12 +74,14 @@ def _comes_back(codec: LatentCodec, rows: Any) -> bool:
     return reader.canonical(reader.decode(codec.encode(rows), len(rows))) == codec.canonical(rows)
 
 
-def general_tools(domain: Domain, test: Tensor) -> dict[str, Any]:
+def general_tools(domain: Domain, test: HeldRows) -> dict[str, Any]:
     """`compression_baselines` in facts.json: bytes per row of the same rows as plain files, through general tools."""
     x = archived_rows(test)
     rows = domain.rows(x)
     others: dict[str, Callable[[], int]]
-    if domain.places is not None:
+    if isinstance(x, SparseRows):
+        form, plain, others = "compressed sparse rows", _sparse_bytes(x), {}
+    elif domain.places is not None:
         form, plain, others = "raw numbers", _numbers(rows), {}
     elif domain.picture_kind == "image":
         form, plain, others = "raw pixels", np.ascontiguousarray(rows).tobytes(), _image_sizes(rows)
@@ -100,6 +103,16 @@ def _numbers(series: Any) -> bytes:
     if isinstance(series, pa.Table):
         return b"".join(column.to_numpy().tobytes() for column in series.columns)
     return b"".join(np.ascontiguousarray(each).tobytes() for each in series)
+
+
+def _sparse_bytes(x: SparseRows) -> bytes:
+    """How many numbers of each row are not 0, their columns and their values, in as many bits as each needs."""
+    values, columns, starts = x.arrays()
+    return b"".join(_narrow(part).tobytes() for part in (np.diff(starts), columns, values))
+
+
+def _narrow(numbers: np.ndarray) -> np.ndarray:
+    return numbers.astype(np.min_scalar_type(int(numbers.max(initial=0))))
 
 
 TOOLS: dict[str, Callable[[bytes], bytes]] = {

@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .contenders import title
+from .contenders import DETECTOR_NAME, title
 from .planning import Task
 
 Reduce = Callable[[Sequence[float]], float]
@@ -22,6 +22,20 @@ def contender_facts(task: Task, runs: list[dict[str, Any]], has_model: bool) -> 
         "spread": spreads(runs),
         "runs": [_without_lists(run) for run in runs],
         "model": f"models/{task.name}.safetensors" if has_model else None,
+    }
+
+
+def detector_facts(runs: list[dict[str, Any]], members: int) -> dict[str, Any]:
+    """The same for the detector, which has no latent size of its own."""
+    return {
+        "name": DETECTOR_NAME,
+        "title": title(DETECTOR_NAME).capitalize(),
+        "members": members,
+        "seeds": len(runs),
+        **means(runs),
+        "spread": spreads(runs),
+        "runs": runs,
+        "model": f"models/{DETECTOR_NAME}.safetensors",
     }
 
 

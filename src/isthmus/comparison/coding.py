@@ -14,6 +14,7 @@ import numpy as np
 from torch import Tensor
 
 from ..core.randomness import Randomness
+from ..core.sparse import HeldRows
 from ..domains.base import Domain
 from ..estimator.base import Estimator
 from ..estimator.inference import as_input, in_batches
@@ -25,7 +26,7 @@ BATCH = 256
 DECIMALS = 6
 
 
-def negative_bound(estimator: Estimator, validation: Tensor, x: Tensor) -> np.ndarray:
+def negative_bound(estimator: Estimator, validation: HeldRows, x: HeldRows) -> np.ndarray:
     """The negative evidence lower bound of each row in nats, in the tensor's own units, shape (rows,)."""
     if not estimator.model_.point_codes or estimator.model_.prior().discrete:
         return _losses(estimator, x, None)
@@ -38,7 +39,7 @@ def _log_scale(spread: Tensor, width: float) -> Tensor:
     return (spread.clamp(min=1e-6) * width).log()
 
 
-def _losses(estimator: Estimator, x: Tensor, log_scale: Tensor | None) -> np.ndarray:
+def _losses(estimator: Estimator, x: HeldRows, log_scale: Tensor | None) -> np.ndarray:
     model, device = estimator.model_, estimator._device
     randomness = Randomness(estimator._seed, "code length", device=device)
 

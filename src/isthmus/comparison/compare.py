@@ -8,28 +8,30 @@ from typing import Any, cast
 
 import numpy as np
 from joblib import Parallel, delayed
+from scipy.sparse import issparse
 
 from ..core.errors import DataError, DivergenceError, OptionError
 from ..domains.base import Domain, Rows
 from ..estimator.base import Estimator
 from ..estimator.checking import check_fits_domain, checked_rows, fitted_domain
+from ..estimator.detector import Detector
 from ..estimator.options import SharedOptions
 from ..estimator.public import public_class
 from ..evaluation.probe import target_kind
 from . import contenders, verdicts
 from .archiving import archive, general_tools
-from .averaging import contender_facts
-from .contenders import Autoencoding, Contender
+from .averaging import contender_facts, detector_facts
+from .contenders import DETECTOR_NAME, Autoencoding, Detecting, Fitted, PrincipalComponents
 from .environment import environment
 from .fitting import train, trainings
-from .measuring import MOST_RECONSTRUCTED, Data, measure
+from .measuring import MOST_RECONSTRUCTED, Data, measure, measure_detector
 from .pictures import classes, contender_pictures, loss_curve, shared_pictures
-from .planning import Task, chosen_sizes, planned, workers
+from .planning import Task, chosen_sizes, planned, planned_detectors, workers
 from .result import Comparison
 from .splitting import Part, split, split_target
 
 FACTS_SCHEMA = 1
-MODELS = ("pca", "ae", "vae")
+MODELS = ("pca", "ae", "vae", DETECTOR_NAME)
 # One budget for all: about this many steps, within these bounds on passes over the rows.
 STEPS = 4_000
 FEWEST_EPOCHS, MOST_EPOCHS = 5, 1_000
@@ -44,7 +46,7 @@ class Finding:
     measured: dict[str, Any]
     pictures: dict[str, Any] = field(default_factory=dict)
     archive: dict[str, Any] | None = None
-    estimator: Estimator | None = None
+    estimator: Estimator | Detector | None = None
     failure: str | None = None
 
 
@@ -70,30 +72,36 @@ def compare(
 ) -> Comparison:
     """Train every model at every size with every seed, measure all on held-out rows, and give a verdict per job.
 
-    `rows` is a DataFrame, a 2-D array, images or series; `target` a column's name or an array of values, never shown to
-    the models: codes are probed with it, and if it marks outliers, detection is judged by it. `test` rows replace the
-    random 20%. `options` go to every model that declares them. `jobs` is how many models train at once (default: one
-    per core on a CPU).
+    `rows` is a DataFrame, a 2-D array, images, series or a sparse matrix of counts; `target` a column's name or an
+    array of values, never shown to the models: codes are probed with it, and if it marks outliers, detection is judged
+    by it. `test` rows replace the random 20%. `options` go to every model that declares them. `jobs` is how many models
+    train at once (default: one per core on a CPU).
     Raises DataError or OptionError before anything is trained if the request makes no sense.
     """
     began = time.perf_counter()
     names = [models] if isinstance(models, str) else models
-    variants = [contenders.full_name(model) for model in dict.fromkeys(names)]
+    named = [contenders.full_name(model) for model in dict.fromkeys(names)]
+    variants = [name for name in named if name != DETECTOR_NAME]
     chosen = dict(options or {})
     if not variants:
-        raise OptionError("there are no models to compare; name at least one")
+        only = f"the {DETECTOR_NAME} does one job of four" if named else "there are no models to compare"
+        raise OptionError(f"{only}; name at least one model")
     if seeds < 1:
         raise OptionError(f"seeds={seeds}: at least 1 is needed")
     if jobs is not None and jobs < 1:
         raise OptionError(f"jobs={jobs}: at least 1 is needed")
     contenders.check_options(variants, chosen | ({} if epochs is None else {"epochs": epochs}))
     data, target_name, surprises = _prepare(rows, target, test, test_target, seed, chosen)
+    if DETECTOR_NAME in named and data.domain.name == "counts":
+        named.remove(DETECTOR_NAME)
+        surprises = [*surprises, f"the {DETECTOR_NAME} was left out: it is for tables and images"]
     sizes = chosen_sizes([latents] if isinstance(latents, int) else latents, data)
     shared = SharedOptions.check({n: value for n, value in chosen.items() if n in SharedOptions.declared()}, "compare")
     chosen |= {"device": device, "epochs": _epochs(epochs or shared.epochs, shared.batch_size, len(data.train))}
     tasks = planned(variants, sizes, seeds, seed, chosen)
-    findings = _run_all(tasks, data, workers(jobs, tasks, device), progress)
-    failures = _failures(tasks, findings)
+    detecting = planned_detectors(seeds, seed, chosen) if DETECTOR_NAME in named else []
+    findings = _run_all([*tasks, *detecting], data, workers(jobs, tasks, device), progress)
+    failures = _failures(tasks, findings) | _sentences(detecting, findings)
     facts = {
         "schema": FACTS_SCHEMA,
         "title": name,
@@ -101,7 +109,7 @@ def compare(
         "environment": environment(device),
         "settings": {
             "command": command,
-            "models": [contenders.short_name(variant) for variant in variants],
+            "models": [contenders.short_name(name) for name in named],
             "latents": sizes,
             "seeds": seeds,
             "seed": seed,
@@ -114,27 +122,38 @@ def compare(
             "seconds": time.perf_counter() - began,
         },
         "contenders": [],
+        "detectors": [],
         "compression_baselines": general_tools(data.domain, data.test),
         "pictures": shared_pictures(data),
     }
     kept = _add_contenders(facts, [task for task in tasks if task.name not in failures], findings)
-    facts["verdict"] = verdicts.verdicts(facts["contenders"], min(len(data.test), MOST_RECONSTRUCTED))
+    if detecting and DETECTOR_NAME not in failures:
+        detector = findings[detecting[0]].estimator
+        assert isinstance(detector, Detector)
+        facts["detectors"] = [detector_facts([findings[task].measured for task in detecting], len(detector.models_))]
+        kept[DETECTOR_NAME] = detector
+    rows_measured = min(len(data.test), MOST_RECONSTRUCTED)
+    facts["verdict"] = verdicts.verdicts(facts["contenders"], facts["detectors"], rows_measured)
     return Comparison(facts, kept)
 
 
 def _failures(tasks: list[Task], findings: dict[Task, Finding]) -> dict[str, str]:
     """A sentence for each contender that diverged with some seed; raises DivergenceError if none is left."""
-    failures = {
-        task.name: f"{task.name} was left out: {failure}" for task in tasks if (failure := findings[task].failure)
-    }
+    failures = _sentences(tasks, findings)
     if len(failures) == len({task.name for task in tasks}):
         raise DivergenceError(next(iter(failures.values())))
     return failures
 
 
-def _add_contenders(facts: dict[str, Any], tasks: list[Task], findings: dict[Task, Finding]) -> dict[str, Estimator]:
+def _sentences(tasks: list[Task], findings: dict[Task, Finding]) -> dict[str, str]:
+    return {task.name: f"{task.name} was left out: {failure}" for task in tasks if (failure := findings[task].failure)}
+
+
+def _add_contenders(
+    facts: dict[str, Any], tasks: list[Task], findings: dict[Task, Finding]
+) -> dict[str, Estimator | Detector]:
     """Write each contender's measurements and pictures into the facts; returns the models of the first seed by name."""
-    kept: dict[str, Estimator] = {}
+    kept: dict[str, Estimator | Detector] = {}
     for task in tasks:
         if task.first:
             runs = [findings[other].measured for other in tasks if other.name == task.name]
@@ -175,7 +194,7 @@ def _prepare(
         if (values is None) != (test_values is None):
             raise DataError("the target is given for only one of the training and the test rows; give both or none")
         check_fits_domain(test_rows, whole)
-        if isinstance(test_rows, np.ndarray):
+        if isinstance(test_rows, np.ndarray) or issparse(test_rows):
             test_rows = checked_rows(checker, test_rows, reset=False)
         held_out = Part(test_rows, test_values)
     train, validation, test_part = split(Part(features, values), held_out, seed)
@@ -188,7 +207,7 @@ def _prepare(
         train.target,
         test_part.target,
         None if values is None else target_kind(values),
-        not isinstance(features, np.ndarray),
+        not (isinstance(features, np.ndarray) or issparse(features)),
     )
     return data, target_name, [f"in the rows held out: {sentence}" for sentence in domain.surprises(test_part.rows)]
 
@@ -197,7 +216,7 @@ def _run_all(tasks: list[Task], data: Data, workers: int, progress: Progress | N
     """Train all, then measure all; each as many at a time as there are workers."""
     report = _Report(2 * len(tasks), progress)
     findings: dict[Task, Finding] = {}
-    contenders_of: dict[Task, Contender] = {}
+    contenders_of: dict[Task, Fitted] = {}
     for part, trained in _each(train, trainings(tasks, data, workers), data, workers):
         for task, contender in zip(part, trained, strict=True):
             report(f"{task.name}, seed {task.seed}, trained")
@@ -246,9 +265,12 @@ def _on_one_thread(function: Work, place: int, given: Any, data: Data) -> tuple[
     return place, function(given, data)
 
 
-def _measured(fitted: tuple[Task, Contender], data: Data) -> Finding:
+def _measured(fitted: tuple[Task, Fitted], data: Data) -> Finding:
     """Measurements of one contender; with the first seed also what is shown of it, real bytes, and its model."""
     task, contender = fitted
+    if isinstance(contender, Detecting):
+        return Finding(measure_detector(data, contender, task.seed), estimator=contender.detector)
+    assert isinstance(contender, Autoencoding | PrincipalComponents)
     measured = measure(data, contender, task.seed)
     if not task.first:
         return Finding(measured)
@@ -271,7 +293,7 @@ def _add_pictures(pictures: dict[str, Any], task: Task, own: dict[str, Any]) -> 
 def _data_facts(data: Data, name: str, source: str, target_name: str | None, notes: Sequence[str]) -> dict[str, Any]:
     domain: Domain = data.domain
     described = domain.describe()
-    matrix = domain.matrix(data.train)
+    matrix = domain.matrix(data.train) if described["columns"] else np.empty((0, 0))
     columns = [
         column
         | {
@@ -291,5 +313,5 @@ def _data_facts(data: Data, name: str, source: str, target_name: str | None, not
         "shape": described["shape"],
         "columns": columns,
         "target": target,
-        "notes": list(notes),
+        "notes": [*notes, *([described["pictures"]] if "pictures" in described else [])],
     }

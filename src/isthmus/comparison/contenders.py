@@ -1,4 +1,7 @@
-"""Who is compared: estimators of the variants, and principal components as the measure of what a linear map can do."""
+"""Who is compared: estimators of the variants, and principal components as the measure of what a linear map can do.
+
+Beside them, at one of the four jobs, stands the detector.
+"""
 
 import time
 from typing import Any, Protocol
@@ -11,13 +14,16 @@ from torch import Tensor
 from .. import variants
 from ..core.errors import OptionError
 from ..core.randomness import Randomness
+from ..core.sparse import HeldRows, dense
 from ..domains.base import Domain
 from ..estimator.base import Estimator
+from ..estimator.detector import Detector
 from ..estimator.inference import as_input
 from ..estimator.public import declared_options, public_class
 from ..parts.priors import GaussianMixture
 
 PCA_NAME = "pca"
+DETECTOR_NAME = "detector"
 SHORT_NAMES = {"ae": "autoencoder"}
 # What a comparison decides for all models alike, and what to do instead of setting it.
 DECIDED = {
@@ -26,11 +32,11 @@ DECIDED = {
     "device": "give the device",
     "validation_fraction": "a tenth of the rows says when to stop; leave it out",
 }
-TITLES = {PCA_NAME: "PCA", "autoencoder": "AE"}
+TITLES = {PCA_NAME: "PCA", DETECTOR_NAME: "detector", "autoencoder": "AE"}
 
 
-class Contender(Protocol):
-    """A model of one latent size, as measuring sees it. Everything is tensors of the domain."""
+class Fitted(Protocol):
+    """Whatever has learnt from rows and knows unusual ones. Everything is tensors of the domain."""
 
     @property
     def seconds(self) -> float: ...
@@ -41,17 +47,21 @@ class Contender(Protocol):
     @property
     def parameters(self) -> int: ...
 
-    def encode(self, x: Tensor) -> Tensor:
+    def strangeness(self, x: HeldRows) -> np.ndarray:
+        """Higher is more unusual, shape (rows,)."""
+        ...
+
+
+class Contender(Fitted, Protocol):
+    """A model of one latent size, as measuring sees it."""
+
+    def encode(self, x: HeldRows) -> Tensor:
         """Codes (rows, latent_dim)."""
         ...
 
-    def reconstruct(self, x: Tensor) -> Tensor: ...
+    def reconstruct(self, x: HeldRows) -> Tensor: ...
 
-    def sample(self, rows: int) -> Tensor: ...
-
-    def strangeness(self, x: Tensor) -> np.ndarray:
-        """Higher is more unusual, shape (rows,)."""
-        ...
+    def sample(self, rows: int) -> HeldRows: ...
 
 
 class Autoencoding:
@@ -63,7 +73,7 @@ class Autoencoding:
         )
         self.seed = seed
 
-    def name_columns(self, domain: Domain, train: Tensor, named: bool) -> None:
+    def name_columns(self, domain: Domain, train: HeldRows, named: bool) -> None:
         """Tell the estimator the width of the rows, and with `named` the names that users know their columns by."""
         self.estimator.n_features_in_ = int(np.prod(train.shape[1:]))
         if named:
@@ -81,16 +91,16 @@ class Autoencoding:
     def parameters(self) -> int:
         return self.estimator.training_["parameters"]
 
-    def encode(self, x: Tensor) -> Tensor:
+    def encode(self, x: HeldRows) -> Tensor:
         return self.estimator.encode_tensors(x)
 
-    def reconstruct(self, x: Tensor) -> Tensor:
-        return self.estimator.decode_tensors(self.encode(x))
+    def reconstruct(self, x: HeldRows) -> Tensor:
+        return self.estimator.reconstruct_tensors(x)
 
-    def sample(self, rows: int) -> Tensor:
+    def sample(self, rows: int) -> HeldRows:
         return self.estimator.sample_tensors(rows, self.seed)
 
-    def strangeness(self, x: Tensor) -> np.ndarray:
+    def strangeness(self, x: HeldRows) -> np.ndarray:
         return -self.estimator.score_tensors(x)
 
 
@@ -106,7 +116,7 @@ class PrincipalComponents:
         self.parameters = 0
         self.seconds = 0.0
 
-    def fit(self, domain: Domain, train: Tensor) -> None:
+    def fit(self, domain: Domain, train: HeldRows) -> None:
         """Learn from training rows."""
         began = time.perf_counter()
         self.domain = domain
@@ -118,13 +128,13 @@ class PrincipalComponents:
         self.parameters = units * features.shape[1] + features.shape[1]  # directions and the mean
         self.seconds = time.perf_counter() - began
 
-    def _features(self, x: Tensor) -> np.ndarray:
-        return self.domain.features()(as_input(x)).numpy()
+    def _features(self, x: HeldRows) -> np.ndarray:
+        return self.domain.features()(as_input(dense(x))).numpy()
 
-    def encode(self, x: Tensor) -> Tensor:
+    def encode(self, x: HeldRows) -> Tensor:
         return torch.from_numpy(self.components.transform(self._features(x)).astype(np.float32))
 
-    def reconstruct(self, x: Tensor) -> Tensor:
+    def reconstruct(self, x: HeldRows) -> Tensor:
         return self._decode(self.encode(x))
 
     def _decode(self, codes: Tensor) -> Tensor:
@@ -134,17 +144,46 @@ class PrincipalComponents:
     def sample(self, rows: int) -> Tensor:
         return self._decode(self.density.sample(rows, Randomness(self.seed, "sample")))
 
-    def strangeness(self, x: Tensor) -> np.ndarray:
+    def strangeness(self, x: HeldRows) -> np.ndarray:
         features = self._features(x)
         restored = self.components.inverse_transform(self.components.transform(features))
         return np.square(features - restored).sum(1)
 
 
+class Detecting:
+    """The detector, with its defaults: it has several latent sizes at once, and finds unusual rows only."""
+
+    seconds: float
+
+    def __init__(self, seed: int, device: str):
+        self.detector = Detector(random_state=seed, device=device)
+
+    def fit(self, domain: Domain, x: Tensor, named: bool) -> None:
+        """Learn from rows, of which it holds some out itself; `named` says that users know the columns by name."""
+        self.detector.n_features_in_ = int(np.prod(x.shape[1:]))
+        if named:
+            self.detector.feature_names_in_ = np.array(domain.column_names, dtype=object)
+        began = time.perf_counter()
+        self.detector.fit_tensors(domain, x)
+        self.seconds = time.perf_counter() - began
+
+    @property
+    def epochs(self) -> int:
+        return self.detector.training_["epochs"]
+
+    @property
+    def parameters(self) -> int:
+        return self.detector.training_["parameters"]
+
+    def strangeness(self, x: HeldRows) -> np.ndarray:
+        return -self.detector.score_tensors(dense(x))
+
+
 def full_name(model: str) -> str:
     """The name of a model, "ae" spelt out; raises OptionError if there is no such model."""
     name = SHORT_NAMES.get(model, model)
-    if name != PCA_NAME and name not in variants.names():
-        known = [PCA_NAME, *(short for short in SHORT_NAMES), *variants.names()]
+    if name not in (PCA_NAME, DETECTOR_NAME, *variants.names()):
+        known = [PCA_NAME, *SHORT_NAMES, DETECTOR_NAME, *variants.names()]
         raise OptionError(f"unknown model '{model}'; the models are {', '.join(known)}")
     return name
 
@@ -176,7 +215,7 @@ def check_options(names: list[str], options: dict[str, Any]) -> None:
     before anything is trained."""
     for option in (name for name in options if name in DECIDED):
         raise OptionError(f"option '{option}' is not set for models that are compared: {DECIDED[option]}")
-    trained = [name for name in names if name != PCA_NAME]
+    trained = [name for name in names if name not in (PCA_NAME, DETECTOR_NAME)]
     for option in options:
         if not any(option in declared_options(name) for name in trained):
             known = dict.fromkeys(option for name in trained for option in declared_options(name))

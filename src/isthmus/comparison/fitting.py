@@ -1,8 +1,10 @@
 """Trains contenders: those of one variant together, in as few steps as suits the device."""
 
+from ..core.errors import DivergenceError
+from ..core.sparse import dense, joined
 from ..estimator.together import fit_together, gain_from_company
 from . import contenders
-from .contenders import Autoencoding, Contender, PrincipalComponents
+from .contenders import Autoencoding, Detecting, Fitted, PrincipalComponents
 from .measuring import Data
 from .planning import Task
 
@@ -13,7 +15,8 @@ def trainings(tasks: list[Task], data: Data, workers: int) -> list[list[Task]]:
     Where company makes a step faster, a variant's tasks are shared out among the workers that it gets; elsewhere each
     is a part of its own.
     """
-    trained = [task for task in tasks if task.variant != contenders.PCA_NAME]
+    alone = (contenders.DETECTOR_NAME, contenders.PCA_NAME)
+    trained = [task for task in tasks if task.variant not in alone]
     variants = dict.fromkeys(task.variant for task in trained)
     parts: list[list[Task]] = []
     for variant in variants:
@@ -24,17 +27,28 @@ def trainings(tasks: list[Task], data: Data, workers: int) -> list[list[Task]]:
         else:
             parts += [[task] for task in own]
     parts.sort(key=lambda part: -sum(task.latent_dim for task in part))
-    return parts + [[task] for task in tasks if task.variant == contenders.PCA_NAME]
+    return parts + [[task] for name in alone for task in tasks if task.variant == name]
 
 
-def train(part: list[Task], data: Data) -> list[Contender | str]:
+def train(part: list[Task], data: Data) -> list[Fitted | str]:
     """A fitted contender for each task of a part; for one that diverged, what is to be said about it."""
     if part[0].variant == contenders.PCA_NAME:
         return [_principal_components(task, data) for task in part]
+    if part[0].variant == contenders.DETECTOR_NAME:
+        return [_detector(task, data) for task in part]
     made = [_contender(task, data) for task in part]
     failures = fit_together([each.estimator for each in made], data.domain, data.train, data.validation)
     # One model that cannot be trained is a finding about that model, not the end of the others.
     return [each if failure is None else str(failure) for each, failure in zip(made, failures, strict=True)]
+
+
+def _detector(task: Task, data: Data) -> Detecting | str:
+    detecting = Detecting(task.seed, task.options["device"])
+    try:
+        detecting.fit(data.domain, dense(joined([data.train, data.validation])), data.named)
+    except DivergenceError as failure:
+        return str(failure)
+    return detecting
 
 
 def _contender(task: Task, data: Data) -> Autoencoding:

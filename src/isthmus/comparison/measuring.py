@@ -9,17 +9,20 @@ import torch
 from torch import Tensor
 
 from ..core.randomness import Randomness
+from ..core.sparse import HeldRows, SparseRows, dense
 from ..domains.base import Domain
 from ..estimator.inference import as_input
 from ..evaluation import anomaly, generation, latent, probe, reconstruction, rows
 from ..explaining import carries
 from . import coding
-from .contenders import Autoencoding, Contender
+from .contenders import Autoencoding, Contender, Detecting, Fitted
 
 # Measures look at no more rows than these, the first ones of parts that are in random order: their own error is far
 # below the spread over seeds. Those that cost one pass through the network afford more than those that cost many.
 MOST_MEASURED = 2_000
 MOST_RECONSTRUCTED = 10_000
+# Sparse rows are made dense to be measured: no more of them than have so many cells.
+MOST_DENSE_CELLS = 2**25
 BOUND_DRAWS = 16
 MIXED_LOSS = "share lost: of the spread of numbers, of the cells of categories"
 
@@ -29,9 +32,9 @@ class Data:
     """What all contenders are trained and measured on. Tensors are the domain's."""
 
     domain: Domain
-    train: Tensor
-    validation: Tensor
-    test: Tensor
+    train: HeldRows
+    validation: HeldRows
+    test: HeldRows
     train_target: np.ndarray | None
     test_target: np.ndarray | None
     target_kind: probe.TargetKind | None
@@ -39,7 +42,7 @@ class Data:
 
     @property
     def pooled(self) -> bool:
-        """Whether columns share one scale, as pixels and steps of series do."""
+        """Whether columns share one scale, as pixels, counts and steps of series do."""
         return self.domain.picture_kind == "image"
 
     @property
@@ -48,10 +51,15 @@ class Data:
         return tuple(self.test.shape[1:]) if len(self.test.shape) > 2 else None
 
 
+def affordable(x: HeldRows) -> Tensor:
+    """The first of these rows, of sparse ones as many as are no burden, as one tensor."""
+    return dense(x[: max(1, MOST_DENSE_CELLS // x.shape[1])]) if isinstance(x, SparseRows) else x
+
+
 def measure(data: Data, contender: Contender, seed: int) -> dict[str, Any]:
     """What a fitted contender is worth; the keys are those of a contender in facts.json, without names and spread."""
-    train = data.train[_some(len(data.train), seed)]
-    test = data.test[:MOST_RECONSTRUCTED]
+    train = affordable(data.train[_some(len(data.train), seed)])
+    test = affordable(data.test[:MOST_RECONSTRUCTED])
     began = time.perf_counter()
     codes = contender.encode(test)
     encode_seconds = time.perf_counter() - began
@@ -73,13 +81,25 @@ def measure(data: Data, contender: Contender, seed: int) -> dict[str, Any]:
     }
 
 
+def measure_detector(data: Data, detecting: Detecting, seed: int) -> dict[str, Any]:
+    """What the detector is worth at its one job; the keys are those of `detectors` in facts.json."""
+    return {
+        "anomaly": _anomaly(data, detecting, seed),
+        "cost": {
+            "fit_seconds": detecting.seconds,
+            "parameters": detecting.parameters,
+            "epochs": detecting.epochs,
+        },
+    }
+
+
 def _some(length: int, seed: int) -> Tensor:
     return Randomness(seed, "measured rows").permutation(length)[:MOST_RECONSTRUCTED]
 
 
 def _reconstruction(data: Data, contender: Contender, train: Tensor, test: Tensor) -> dict[str, Any]:
     domain = data.domain
-    variances = rows.column_variances(domain.matrix(data.train))
+    variances = rows.column_variances(domain.matrix(affordable(data.train)))
 
     def error(x: Tensor) -> dict[str, Any]:
         return reconstruction.reconstruction_error(
@@ -140,15 +160,17 @@ def _probe(data: Data, contender: Contender, codes: Tensor, seed: int) -> dict[s
         return None
     assert data.train_target is not None and data.test_target is not None
     domain = data.domain
-    some = _some(len(data.train), seed).numpy()
+    some = _some(len(data.train), seed)
+    known = affordable(data.train[some])
+    some = some[: len(known)].numpy()
     train_target, test_target = data.train_target[some], data.test_target[: len(codes)]
 
     def scores(train: np.ndarray, test: np.ndarray) -> dict[str, Any]:
         rng = Randomness(seed, "probe").numpy()
         return probe.probe(train, train_target, test, test_target, kind, rng)
 
-    on_codes = scores(contender.encode(data.train[some]).numpy(), codes.numpy())
-    matrices = [domain.matrix(x) for x in (data.train[some], data.test[: len(codes)])]
+    on_codes = scores(contender.encode(known).numpy(), codes.numpy())
+    matrices = [domain.matrix(x) for x in (known, affordable(data.test[: len(codes)]))]
     raw = [rows.features(matrix, domain.categorical, matrices[0], pooled=data.pooled) for matrix in matrices]
     on_rows = scores(*raw)
     return on_codes | {"raw_knn": on_rows["knn"], "raw_linear": on_rows["linear"]}
@@ -157,12 +179,12 @@ def _probe(data: Data, contender: Contender, codes: Tensor, seed: int) -> dict[s
 def _generation(data: Data, contender: Contender, seed: int) -> dict[str, Any]:
     domain = data.domain
     # Where pixels are drawn afresh at each pass, real rows are what one pass sees.
-    real = [domain.draw(x, Randomness(seed, "real rows")) for x in (data.train, data.test)]
-    drawn = contender.sample(min(10_000, max(len(data.test), 200)))
+    real = [domain.draw(x, Randomness(seed, "real rows")) for x in (affordable(data.train), affordable(data.test))]
+    drawn = contender.sample(min(10_000, max(len(real[1]), 200)))
     # As a user gets them: whole numbers whole, to the last bit as in the real rows. A classifier sees a rounding error.
     as_rows = domain.tensors(domain.rows(drawn))
     # Draws of a model are black and white already; principal components give shades, which stand for chances too.
-    synthetic = domain.draw(as_rows, Randomness(seed, "generated rows"))
+    synthetic = domain.draw(affordable(as_rows), Randomness(seed, "generated rows"))
     return generation.generation_quality(
         domain.matrix(synthetic),
         domain.matrix(real[0]),
@@ -178,7 +200,7 @@ def _compression(data: Data, contender: Contender, test: Tensor) -> dict[str, An
         return None
     domain = data.domain
     nats = coding.negative_bound(contender.estimator, data.validation[:MOST_MEASURED], test[:MOST_MEASURED])
-    precision = coding.precision(domain, data.train)
+    precision = coding.precision(domain, affordable(data.train))
     test = test[:MOST_MEASURED]
     # Mass of the grid's cell = density per unit of the user's own numbers × the cell's volume.
     nats = nats - domain.log_volume(test).numpy() - precision.log_volume(domain.values(test))
@@ -190,14 +212,14 @@ def _compression(data: Data, contender: Contender, test: Tensor) -> dict[str, An
     }
 
 
-def _anomaly(data: Data, contender: Contender, seed: int) -> dict[str, Any]:
+def _anomaly(data: Data, contender: Fitted, seed: int) -> dict[str, Any]:
     usual = data.test
     if data.target_kind == "outlier":
         assert data.test_target is not None
         marked = torch.from_numpy(probe.outliers(data.test_target))
         by_kind = {"target": contender.strangeness(usual[marked])}
         return anomaly.detection(contender.strangeness(usual[~marked]), by_kind)
-    usual = usual[:MOST_MEASURED]
+    usual = affordable(usual[:MOST_MEASURED])
     matrix = data.domain.matrix(usual)
     scores = {}
     for kind in anomaly.KINDS:

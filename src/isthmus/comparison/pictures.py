@@ -3,8 +3,8 @@
 from typing import Any
 
 import numpy as np
-from torch import Tensor
 
+from ..core.sparse import HeldRows
 from ..evaluation.probe import outliers
 from ..explaining import traversals
 from .contenders import Autoencoding, Contender
@@ -53,11 +53,11 @@ def contender_pictures(data: Data, contender: Contender) -> dict[str, Any]:
     }
 
 
-def _presentable(contender: Contender, rows: int) -> Tensor:
+def _presentable(contender: Contender, rows: int) -> HeldRows:
     """New rows to look at: without the noise of single pixels where the model can leave it out."""
     if isinstance(contender, Autoencoding):
         estimator = contender.estimator
-        return estimator.sample_tensors(rows, contender.seed, noise=estimator.domain_.picture_kind == "table")
+        return estimator.sample_tensors(rows, contender.seed, noise=estimator.domain_.name != "image")
     return contender.sample(rows)
 
 

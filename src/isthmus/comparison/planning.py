@@ -9,6 +9,7 @@ import torch
 
 from ..core.errors import DataError, OptionError
 from ..core.randomness import Randomness
+from ..core.sparse import dense
 from ..estimator.inference import as_input
 from . import contenders
 from .measuring import Data
@@ -22,7 +23,7 @@ class Task:
 
     name: str
     variant: str
-    latent_dim: int
+    latent_dim: int  # 0 for the detector, which has several
     seed: int
     first: bool  # the seed whose model is kept and shown
     options: dict[str, Any] = field(hash=False)  # the same for all tasks
@@ -40,7 +41,7 @@ def chosen_sizes(latents: Sequence[int] | None, data: Data) -> list[int]:
                 "give smaller sizes or more rows"
             )
         return sizes
-    features = data.domain.features()(as_input(data.train[:1])).shape[1]
+    features = data.domain.features()(as_input(dense(data.train[:1]))).shape[1]
     return [size for size in SIZES if size <= max(2, features // 2) and size <= len(data.train)]
 
 
@@ -50,13 +51,20 @@ def planned(variants: list[str], sizes: list[int], seeds: int, seed: int, option
         for size in sizes:
             if size < contenders.least_latent_dim(variant):
                 continue
-            name = f"{contenders.short_name(variant)}-{size}"
-            for index in range(seeds):
-                own = Randomness(seed, "contender", index).seed % 2**31
-                tasks.append(Task(name, variant, size, own, index == 0, options))
+            tasks += _repeated(f"{contenders.short_name(variant)}-{size}", variant, size, seeds, seed, options)
     if not tasks:
         raise OptionError("no model here can have any of these latent sizes; give larger ones")
     return tasks
+
+
+def planned_detectors(seeds: int, seed: int, options: dict[str, Any]) -> list[Task]:
+    """One detector for each seed: it has all of its sizes at once."""
+    return _repeated(contenders.DETECTOR_NAME, contenders.DETECTOR_NAME, 0, seeds, seed, options)
+
+
+def _repeated(name: str, variant: str, size: int, seeds: int, seed: int, options: dict[str, Any]) -> list[Task]:
+    own = [Randomness(seed, "contender", index).seed % 2**31 for index in range(seeds)]
+    return [Task(name, variant, size, each, index == 0, options) for index, each in enumerate(own)]
 
 
 def workers(jobs: int | None, tasks: list[Task], device: str) -> int:

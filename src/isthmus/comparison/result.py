@@ -6,17 +6,18 @@ from typing import Any
 
 from ..core.errors import DataError, OptionError
 from ..estimator.base import Estimator
+from ..estimator.detector import Detector
 from ..files.atomic import replacing
 
 
 class Comparison:
     """Facts (docs/facts.md) and the fitted models of the first seed, by contender name."""
 
-    def __init__(self, facts: dict[str, Any], models: dict[str, Estimator]):
+    def __init__(self, facts: dict[str, Any], models: dict[str, Estimator | Detector]):
         self.facts = facts
         self.models = models
 
-    def best(self, job: str) -> Estimator | None:
+    def best(self, job: str) -> Estimator | Detector | None:
         """The fitted model that the verdict names for "reduce", "compress", "generate" or "detect".
 
         None where principal components won: they are the yardstick, and scikit-learn's own PCA is there to be used.
@@ -26,8 +27,8 @@ class Comparison:
         return self.models.get(self.facts["verdict"][job]["winner"] or "")
 
     def table(self) -> list[dict[str, Any]]:
-        """One flat dict per contender: the numbers that fit on a screen."""
-        return [_row(contender) for contender in self.facts["contenders"]]
+        """One flat dict per contender: the numbers that fit on a screen. A detector has only some of them."""
+        return [_row(contender) for contender in [*self.facts["contenders"], *self.facts["detectors"]]]
 
     def to_html(self, path: str | Path) -> None:
         """Write the report: one HTML file that needs nothing else. It appears whole or not at all."""
@@ -53,17 +54,23 @@ class Comparison:
 
 
 def _row(contender: dict[str, Any]) -> dict[str, Any]:
-    probe, coded = contender["probe"] or {}, contender["compression"] or {}
+    def at(*path: str) -> Any:
+        """The number at a path, None where any step of it is missing."""
+        found: Any = contender
+        for step in path:
+            found = (found or {}).get(step)
+        return found
+
     return {
         "name": contender["name"],
-        "latent_dim": contender["latent_dim"],
-        "reconstruction": contender["reconstruction"]["test"],
-        "likelihood": (contender["likelihood"] or {}).get("test"),
-        "active_units": contender["latent"]["active_units"],
-        "probe": probe.get("knn"),
-        "generation": contender["generation"]["c2st_auroc"],
-        "detection": contender["anomaly"]["auroc"],
-        "bits_per_row": coded.get("bits_per_row"),
-        "fit_seconds": contender["cost"]["fit_seconds"],
-        "parameters": contender["cost"]["parameters"],
+        "latent_dim": at("latent_dim"),
+        "reconstruction": at("reconstruction", "test"),
+        "likelihood": at("likelihood", "test"),
+        "active_units": at("latent", "active_units"),
+        "probe": at("probe", "knn"),
+        "generation": at("generation", "c2st_auroc"),
+        "detection": at("anomaly", "auroc"),
+        "bits_per_row": at("compression", "bits_per_row"),
+        "fit_seconds": at("cost", "fit_seconds"),
+        "parameters": at("cost", "parameters"),
     }

@@ -5,6 +5,7 @@ from typing import Any
 
 import narwhals as nw
 import numpy as np
+import scipy.sparse
 
 from ..core.errors import DataError
 from ..core.randomness import Randomness
@@ -25,12 +26,12 @@ class Part:
     target: np.ndarray | None
 
     def __len__(self) -> int:
-        return len(self.rows)
+        return self.rows.shape[0]
 
 
 def take(rows: Rows, index: np.ndarray) -> Rows:
     """The rows at these places, in a container of the same kind."""
-    if isinstance(rows, np.ndarray):
+    if isinstance(rows, np.ndarray) or scipy.sparse.issparse(rows):
         return rows[index]
     return nw.from_native(rows, eager_only=True)[index.tolist()].to_native()
 
@@ -41,10 +42,10 @@ def split_target(rows: Rows, target: Any) -> tuple[Rows, np.ndarray | None, str 
         return rows, None, None
     if not isinstance(target, str):
         values = np.asarray(target)
-        if len(values) != len(rows):
-            raise DataError(f"{len(values)} target values for {len(rows)} rows; give as many")
+        if len(values) != rows.shape[0]:
+            raise DataError(f"{len(values)} target values for {rows.shape[0]} rows; give as many")
         return rows, values, "target"
-    if isinstance(rows, np.ndarray):
+    if isinstance(rows, np.ndarray) or scipy.sparse.issparse(rows):
         raise DataError(f"target '{target}': an array has no named columns; give the target's values as an array")
     frame = nw.from_native(rows, eager_only=True)
     if target not in frame.columns:

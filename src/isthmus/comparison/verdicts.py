@@ -53,7 +53,7 @@ JOBS = (
                 "how often the five nearest codes guess the target right",
                 "share right, 1 = always",
                 "higher",
-                lambda c: _at("probe", "knn")(c) if (c["probe"] or {}).get("metric") == "accuracy" else None,
+                lambda c: _at("probe", "knn")(c) if (c.get("probe") or {}).get("metric") == "accuracy" else None,
                 0.01,
                 share=True,
             ),
@@ -121,24 +121,41 @@ JOBS = (
 
 @dataclass(frozen=True)
 class Entry:
-    """One contender on one job's measure."""
+    """One contender on one job's measure; the detector has no latent size, and is its own variant."""
 
     name: str
     variant: str
-    latent_dim: int
+    latent_dim: int | None
     value: float
     spread: float
 
+    @property
+    def label(self) -> str:
+        return f"{title(self.variant)}, size {self.latent_dim}" if self.latent_dim else title(self.variant).capitalize()
 
-def verdicts(contenders: list[Facts], rows: int) -> dict[str, Any]:
+    @property
+    def brief(self) -> str:
+        return f"the {title(self.variant)}" + (f" ({_units(self.latent_dim)})" if self.latent_dim else "")
+
+    @property
+    def described(self) -> str:
+        return f"the {title(self.variant)}" + (f" with {_units(self.latent_dim)}" if self.latent_dim else "")
+
+
+def verdicts(contenders: list[Facts], detectors: list[Facts], rows: int) -> dict[str, Any]:
     """A verdict per job, as facts.json has them; `rows` is how many were held out to measure on."""
-    return {job.name: _verdict(job, contenders, rows) for job in JOBS}
+    return {job.name: _verdict(job, contenders, detectors, rows) for job in JOBS}
 
 
-def _verdict(job: Job, contenders: list[Facts], rows: int) -> dict[str, Any]:
+def _verdict(job: Job, contenders: list[Facts], detectors: list[Facts], rows: int) -> dict[str, Any]:
     measure, entries = _measured(job, contenders)
     if not entries:
         return _nothing(job, measure)
+    entries += [
+        Entry(d["name"], d["name"], None, value, _spread(measure, d))
+        for d in detectors
+        if (value := measure.value(d)) is not None
+    ]
     seeds = max(contender["seeds"] for contender in contenders)
     noise = _noise(entries, seeds)
     best = _champions(entries, measure, noise, rows)  # the best entry of each variant, best variant first
@@ -154,7 +171,7 @@ def _verdict(job: Job, contenders: list[Facts], rows: int) -> dict[str, Any]:
         "numbers": [
             {
                 "name": entry.name,
-                "label": f"{title(entry.variant)}, size {entry.latent_dim}",
+                "label": entry.label,
                 "value": entry.value,
                 "spread": entry.spread,
                 "unit": measure.unit,
@@ -170,6 +187,7 @@ def _verdict(job: Job, contenders: list[Facts], rows: int) -> dict[str, Any]:
                 "spread": entry.spread,
             }
             for entry in entries
+            if entry.latent_dim
         ],
         "measure": measure.words,
         "better": measure.better,
@@ -239,7 +257,7 @@ def _champions(entries: list[Entry], measure: Measure, noise: float, rows: int) 
     """For each variant the smallest size that does as well as its best, within noise and the margin that matters."""
     champions = []
     for variant in dict.fromkeys(entry.variant for entry in entries):
-        own = sorted((e for e in entries if e.variant == variant), key=lambda entry: entry.latent_dim)
+        own = sorted((e for e in entries if e.variant == variant), key=lambda entry: entry.latent_dim or 0)
         top = max(own, key=lambda entry: _gain(measure, entry.value, 0.0))
         champions.append(next(e for e in own if _is_as_good(measure, e.value, top.value, noise, rows)))
     return sorted(champions, key=lambda entry: -_gain(measure, entry.value, 0.0))
@@ -250,21 +268,18 @@ def _units(count: int) -> str:
 
 
 def _headline(job: Job, winner: Entry, rivals: list[Entry], clear: bool) -> str:
-    size = _units(winner.latent_dim)
     if not rivals:
-        return f"To {job.verb}: the {title(winner.variant)} with {size} (nothing else to compare it with)."
+        return f"To {job.verb}: {winner.described} (nothing else to compare it with)."
     if clear:
-        return f"To {job.verb}, use the {title(winner.variant)} with {size}."
-    return (
-        f"To {job.verb}, no clear difference between the {title(winner.variant)} ({size}) "
-        f"and the {title(rivals[0].variant)} ({_units(rivals[0].latent_dim)})."
-    )
+        return f"To {job.verb}, use {winner.described}."
+    return f"To {job.verb}, no clear difference between {winner.brief} and {rivals[0].brief}."
 
 
 def _because(measure: Measure, best: list[Entry], clear: bool, seeds: int) -> str:
     def told(entry: Entry) -> str:
         spread = f" ± {format(entry.spread, measure.digits)}" if seeds > 1 else ""
-        return f"{format(entry.value, measure.digits)}{spread} with the {title(entry.variant)} of {entry.latent_dim}"
+        size = f" of {entry.latent_dim}" if entry.latent_dim else ""
+        return f"{format(entry.value, measure.digits)}{spread} with the {title(entry.variant)}{size}"
 
     others = " and ".join(told(entry) for entry in best[1:])
     sentence = (

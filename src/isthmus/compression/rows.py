@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import scipy.sparse
 from narwhals.exceptions import DuplicateError
 
 from ..core.errors import DataError
@@ -18,6 +19,8 @@ def taken(rows: Any) -> tuple[Any, dict[str, Any]]:
     """(rows as a codec takes them, notes by which `given_back` makes them what they were)."""
     if isinstance(rows, pa.Table):
         return _named_once(rows), {"container": "arrow"}
+    if scipy.sparse.issparse(rows):
+        raise DataError("sparse counts are not archived; keep them as .npz, or give rows.toarray()")
     if isinstance(rows, np.ndarray):
         if not rows.ndim:
             raise DataError("a single number is no array of rows; give an array of one dimension or more")

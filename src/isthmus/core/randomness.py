@@ -53,6 +53,24 @@ class Randomness:
         return np.random.default_rng(_digest((*self.key, "numpy")))
 
 
+class EvenRandomness(Randomness):
+    """Numbers for means over draws: shapes are (draws, rows, …), and along the rows every number is the same.
+
+    Over the draws they are spread evenly, one in each of as many equal parts of the distribution, in an order of its
+    own for each place (Latin hypercube sampling; McKay, Beckman & Conover, 1979, https://doi.org/10.2307/1268522):
+    means are far less noisy than those of independent draws.
+    """
+
+    def normal(self, *shape: int) -> Tensor:
+        return torch.special.ndtri(self.uniform(*shape).double().clamp(min=2.0**-25)).float()
+
+    def uniform(self, *shape: int) -> Tensor:
+        draws, _, *rest = shape
+        part = super().uniform(draws, 1, *rest).argsort(0)
+        evenly = (part + super().uniform(draws, 1, *rest)) / draws
+        return evenly.clamp(max=1 - 2.0**-24).expand(shape)
+
+
 def seed_from(random_state: "int | np.integer | np.random.RandomState | np.random.Generator | None") -> int:
     """The seed that scikit-learn's `random_state` stands for; None means a fresh one from the operating system."""
     if random_state is None:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from ..core.errors import DataError
 from ..core.randomness import Randomness
+from ..core.sparse import HeldRows, dense
 from ..parts.networks import Encoder
 
 Rows = Any  # what a user hands over: a DataFrame, an array, a list of images
@@ -48,7 +49,8 @@ class Survey(ABC):
 class Domain(ABC):
     """Rows of one kind. `fit` learns a schema from them; the schema is plain JSON and all there is to save.
 
-    Tensors have rows first and NaN where a cell is missing. They are exact: `rows(tensors(x))` gives x back.
+    Tensors have rows first and NaN where a cell is missing. They are exact: `rows(tensors(x))` gives x back. Rows of
+    few numbers other than 0 are held as `SparseRows`; batches of them, and what networks see, are dense tensors.
     """
 
     name: ClassVar[str]
@@ -89,7 +91,7 @@ class Domain(ABC):
             if shapes[0] != shapes[1]:
                 raise DataError(f"{other}: each of shape {shapes[1]}, where {first} are of shape {shapes[0]}")
         domain = cls.fit(np.concatenate(list(sets.values())), strict=False)
-        return domain, [domain.tensors(rows) for rows in sets.values()]
+        return domain, [dense(domain.tensors(rows)) for rows in sets.values()]
 
     @classmethod
     @abstractmethod
@@ -106,12 +108,20 @@ class Domain(ABC):
         """All that was learned, as JSON."""
 
     @abstractmethod
-    def tensors(self, rows: Rows) -> Tensor:
+    def tensors(self, rows: Rows) -> HeldRows:
         """Rows → tensor (rows, …). Raises DataError naming the place if they do not fit the schema."""
 
     @abstractmethod
-    def rows(self, tensor: Tensor) -> Rows:
+    def rows(self, tensor: HeldRows) -> Rows:
         """Tensor → rows, in the container (DataFrame, array, …), names and types that were fitted."""
+
+    def guesses(self, tensor: HeldRows) -> Rows:
+        """`rows` of what is expected, for domains whose expected values say more than the rows nearest to them."""
+        return self.rows(tensor)
+
+    def held(self, batch: Tensor) -> HeldRows:
+        """A batch of new rows in the form that `tensors` gives, so that many of them take no more memory than it."""
+        return batch
 
     @property
     def text_columns(self) -> list[str]:
@@ -126,8 +136,9 @@ class Domain(ABC):
         """Sentences about what these rows hold that the fitted ones did not, such as unseen categories."""
         return []
 
-    def with_densities(self) -> "Domain":
-        """A domain of the same tensors, for networks: what has an order is a density there, whole numbers too."""
+    def with_heavy_tails(self) -> "Domain":
+        """A domain of the same tensors, for networks that outliers should not pull: what has an order, whole numbers
+        too, is a density with heavy tails there."""
         return self
 
     def draw(self, x: Tensor, randomness: Randomness) -> Tensor:
@@ -150,23 +161,28 @@ class Domain(ABC):
         """The rows nearest to such features: the inverse of `features` for rows without missing cells."""
 
     @abstractmethod
-    def encoder(self, outputs: int, options: NetworkOptions) -> Encoder:
-        """Tensors → (rows, outputs)."""
+    def encoder(self, outputs: int, options: NetworkOptions, hides_cells: bool = False) -> Encoder:
+        """Tensors → (rows, outputs). With `hides_cells`, any cell may be missing, also where none was when fitted.
+
+        Raises OptionError where no cell can be missing.
+        """
 
     @abstractmethod
     def decoder(self, inputs: int, options: NetworkOptions, shared_noise: bool = False) -> nn.Module:
         """Codes (..., inputs) → a Likelihood of tensors. With `shared_noise`, densities share one learned scale."""
 
     @abstractmethod
-    def log_volume(self, x: Tensor) -> Tensor:
-        """log |d scaled / d value| per row, shape (rows,). Likelihoods speak of scaled numbers; added to their
-        log-density it gives that of the rows as the user knows them. Features that have a probability mass, not a
-        density, contribute nothing."""
+    def log_volume(self, x: HeldRows) -> Tensor:
+        """What to add to a likelihood's log_prob so that it is that of the rows as the user knows them, shape (rows,).
+
+        log |d scaled / d value| of features with a density, since likelihoods speak of scaled numbers; features that
+        have a probability mass contribute nothing. And the log-probability of whatever else of a row the likelihood
+        takes as known, such as the total of its counts."""
 
     # What evaluation sees.
 
     @abstractmethod
-    def matrix(self, x: Tensor) -> np.ndarray:
+    def matrix(self, x: HeldRows) -> np.ndarray:
         """float64 (rows, columns), NaN where missing: scaled numbers, category codes where `categorical` says so."""
 
     @abstractmethod
@@ -174,7 +190,7 @@ class Domain(ABC):
         """The tensor of rows in the form of `matrix`, which may hold cells that no row ever had: its inverse."""
 
     @abstractmethod
-    def values(self, x: Tensor) -> np.ndarray:
+    def values(self, x: HeldRows) -> np.ndarray:
         """As `matrix`, with numbers in the user's own units."""
 
     @property
@@ -196,10 +212,11 @@ class Domain(ABC):
 
     @abstractmethod
     def describe(self) -> dict[str, Any]:
-        """{"shape": such as "8 × 8 pixels" or "7 columns", "columns": [{"name", "kind"}], which images leave empty}."""
+        """{"shape": such as "8 × 8 pixels" or "7 columns", "columns": [{"name", "kind"}], which images leave empty,
+        and "pictures": what they show, where that needs saying}."""
 
     @abstractmethod
-    def pictures(self, x: Tensor) -> list[Any]:
+    def pictures(self, x: HeldRows) -> list[Any]:
         """Each row as a person can look at it: a PNG file in base64, or a list of cells as text, None where missing."""
 
 
@@ -209,8 +226,8 @@ class DomainNetworks:
     def __init__(self, domain: Domain, options: NetworkOptions):
         self.domain, self.options = domain, options
 
-    def encoder(self, outputs: int) -> Encoder:
-        return self.domain.encoder(outputs, self.options)
+    def encoder(self, outputs: int, hides_cells: bool = False) -> Encoder:
+        return self.domain.encoder(outputs, self.options, hides_cells)
 
     def decoder(self, inputs: int, shared_noise: bool = False) -> nn.Module:
         return self.domain.decoder(inputs, self.options, shared_noise)

@@ -162,7 +162,9 @@ class Image(Domain):
             return math.prod(self.event) > MOST_DENSE_VALUES
         return options.network == "convolutional"
 
-    def encoder(self, outputs: int, options: NetworkOptions) -> Encoder:
+    def encoder(self, outputs: int, options: NetworkOptions, hides_cells: bool = False) -> Encoder:
+        if hides_cells:
+            raise OptionError("mask_fraction hides cells of tables, and images have none; leave it at 0")
         widths = self._widths(options)
         if self._convolutional(options):
             return Encoder(self.features(), ConvolutionalEncoder(*self.event, widths, outputs, options.activation))

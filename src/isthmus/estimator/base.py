@@ -19,8 +19,11 @@ from .. import variants
 from ..core.errors import DataError, OptionError
 from ..core.options import Options
 from ..core.randomness import Randomness, seed_from
+from ..core.sparse import HeldRows, dense, joined
 from ..domains.base import Domain, Rows
+from ..domains.table.evidence import Evidence
 from ..files.streaming import Stream
+from ..parts.likelihood import Likelihood
 from ..training.distributed import ALONE, Workers
 from ..training.run import Observer
 from ..training.state import TrainingState
@@ -29,8 +32,9 @@ from ..variants.base import Variant
 from .checking import check_fits_domain, check_latent_dim, checked_codes, checked_rows, fitted_domain
 from .codes import PRIORS, codes_of, fitted_prior
 from .codes.base import CodePrior
-from .conditions import conditions_of, drawn_until_met
+from .conditions import conditions_of, drawn_under, evidence_of
 from .fitting import Fitting, Trained, split
+from .imputing import imputed, table_of
 from .inference import BATCH, as_input, batch_rows, chosen_device, in_batches, scoring_rows, steady_products
 from .options import SharedOptions
 from .sampling import MOST_PRIOR_ROWS, MOST_SEARCH_ROWS, sampled
@@ -126,19 +130,33 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin,
     def inverse_transform(self, codes: Any) -> Rows:
         """Codes → rows, in the container, with the names and types that were fitted; the best single guess of each."""
         check_is_fitted(self)
-        return self.domain_.rows(self.decode_tensors(checked_codes(codes, self.latent_dim_)))
+        return self.domain_.guesses(self.decode_tensors(checked_codes(codes, self.latent_dim_)))
 
-    def reconstruct(self, X: Rows, *, only_missing: bool = False) -> Rows:
-        """Rows as the model sees them: every cell is decoded from the codes, missing ones included.
+    def reconstruct(self, X: Rows) -> Rows:
+        """Rows as the model sees them: every cell is decoded from the codes, missing ones included."""
+        return self.domain_.guesses(self.reconstruct_tensors(self._tensors(X)))
 
-        With `only_missing`, observed cells stay as they are and missing ones are filled in; a category that was not
-        fitted counts as missing.
+    def impute(self, X: Rows, draws: int | None = None, random_state: Any = None) -> Any:
+        """Rows of a table with their missing cells filled in, and every observed cell as it is.
+
+        Of a missing number the mean given the observed cells of its row, which minimises the squared error, and of a
+        category the most probable one; or, with `draws`, a list of so many tables, each with one draw of all that is
+        missing (multiple imputation; Rubin, 1987), whose spread says how sure the filling is. In arrays NaN is a
+        missing cell. Rows come in the container, with the names and types that were fitted. Without `random_state` the
+        estimator's own is used: the same call gives the same rows. Method: importance-weighted codes (Mattei &
+        Frellsen, 2019, https://arxiv.org/abs/1812.02633).
+        Raises DataError for images, and OptionError for draws below 1.
         """
-        x = self._tensors(X)
-        decoded = self.decode_tensors(self.encode_tensors(x))
-        if only_missing and x.is_floating_point():
-            decoded = torch.where(x.isnan(), decoded.to(x.dtype), x)
-        return self.domain_.rows(decoded)
+        check_is_fitted(self)
+        table = table_of(self.domain_)
+        if draws is not None:
+            _check_count("draws", draws)
+        seed = self._seed if random_state is None else seed_from(random_state)
+        rows = checked_rows(self, X, reset=False, gaps=True)
+        check_fits_domain(rows, table)
+        made = imputed(self.model_, table, table.tensors(rows), draws, seed, self._device)
+        copies = [table.filled(rows, copy) for copy in made]
+        return copies[0] if draws is None else copies
 
     def sample(
         self,
@@ -151,19 +169,20 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin,
         """New rows: codes from the prior (see the option `prior`), then a draw from p(x|z), or with `noise=False` the
         best single guess.
 
-        With `where`, such as {"sex": "male", "body_mass_g": (3500, 4000)}, of the rows so drawn the first that meet
-        every condition: one value of a category, boolean, date or whole number, or a range of a quantity, ends
-        included, None for an open one. Raises DataError for a condition on what the table does not have, and where too
-        few rows meet it.
+        With `where`, such as {"sex": "male", "body_mass_g": (3500, 4000)}, rows from the model's p(row | conditions),
+        each of which meets every condition: one value of a category, boolean, date or whole number, or a range of a
+        quantity, ends included, None for an open one. Raises DataError for a condition on what the table does not have,
+        and, with the effective sample size, where the conditions are too rare.
         Without `random_state` the estimator's own is used: the same call gives the same rows.
         """
         check_is_fitted(self)
         _check_count("n_samples", n_samples)
-        conditions = None if where is None else conditions_of(where, self.domain_)
+        conditions = [] if where is None else conditions_of(where, self.domain_)
         seed, rows = self._seed if random_state is None else seed_from(random_state), int(n_samples)
-        if conditions is None:
+        if not conditions:
             return self.domain_.rows(self.sample_tensors(rows, seed, noise))
-        return self.domain_.rows(drawn_until_met(self._drawn(seed, noise), conditions, rows))
+        draws = self._drawn_under(evidence_of(conditions, table_of(self.domain_)), seed, noise)
+        return self.domain_.rows(drawn_under(draws, conditions, rows, Randomness(seed, "conditions")))
 
     def score_samples(self, X: Rows, *, draws: int = 16) -> np.ndarray:
         """log p(x) of each row in nats, higher is more usual, shape (rows,).
@@ -202,7 +221,7 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin,
 
         x = self._tensors(X)
         check_explicable(self.domain_, most_columns, steps=True)
-        return explained_scores(self, x, self.score_tensors(x), most_columns)
+        return explained_scores(self, dense(x), self.score_tensors(x), most_columns)
 
     def explain(self, X: Rows | None = None) -> dict[str, Any]:
         """What each latent unit stands for, as facts: docs/facts.md, `explanation`.
@@ -269,12 +288,12 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin,
     def fit_tensors(
         self,
         domain: Domain,
-        x: Tensor,
+        x: HeldRows,
         shared: SharedOptions | None = None,
         own: Options | None = None,
         checkpoint: str | Path | None = None,
         observers: tuple[Observer, ...] = (),
-        validation: Tensor | None = None,
+        validation: HeldRows | None = None,
         workers: Workers = ALONE,
     ) -> "Estimator":
         """`fit`, given a domain and its tensors; `validation` rows replace the random split."""
@@ -304,18 +323,27 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin,
         vars(self).pop("size_search_", None)  # from an earlier fit
         return shared, self._fitting(shared, own, workers)
 
-    def encode_tensors(self, x: Tensor) -> Tensor:
+    def encode_tensors(self, x: HeldRows) -> Tensor:
         """Codes (rows, latent_dim), float32, on the CPU."""
         return in_batches(
             lambda rows: self.model_.posterior(as_input(rows)).mean, x, batch_rows(_width(x)), self._device
         )
+
+    def reconstruct_tensors(self, x: HeldRows) -> Tensor:
+        """The best single guess of each row from its own codes, and from what the likelihood takes as known of it."""
+
+        def guess(rows: Tensor) -> Tensor:
+            rows = as_input(rows)
+            return self.model_.likelihood(self.model_.posterior(rows).mean).given(rows).mode()
+
+        return in_batches(guess, x, batch_rows(_width(x)), self._device)
 
     def decode_tensors(self, codes: Tensor) -> Tensor:
         """The best single guess of the rows with these codes."""
         size = batch_rows(self.n_features_in_)
         return in_batches(lambda batch: self.model_.likelihood(batch).mode(), codes, size, self._device)
 
-    def score_tensors(self, x: Tensor, draws: int = 16) -> np.ndarray:
+    def score_tensors(self, x: HeldRows, draws: int = 16) -> np.ndarray:
         """`score_samples`, given tensors."""
 
         def bound(batch: Tensor) -> Tensor:
@@ -326,16 +354,17 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin,
         bounds = in_batches(bound, x, scoring_rows(_width(x), draws), self._device).double()
         return (bounds + self.domain_.log_volume(x)).numpy()
 
-    def sample_tensors(self, rows: int, seed: int, noise: bool = True) -> Tensor:
-        """New rows as tensors, on the CPU."""
-        return torch.cat(list(islice(self._drawn(seed, noise), math.ceil(rows / BATCH))))[:rows]
+    def sample_tensors(self, rows: int, seed: int, noise: bool = True) -> HeldRows:
+        """New rows in the form of the domain's `tensors`, on the CPU."""
+        batches = islice(self._drawn(seed, noise), math.ceil(rows / self._drawn_rows))
+        return joined([self.domain_.held(batch) for batch in batches])[:rows]
 
     def keep(
         self,
         trained: Trained,
         shared: SharedOptions,
-        learned: Tensor,
-        x: Tensor,
+        learned: HeldRows,
+        x: HeldRows,
         earlier: list[dict[str, Any]] | None = None,
     ) -> None:
         """Make a trained model this estimator's, with what is fitted once the weights are: prior and threshold.
@@ -396,7 +425,7 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin,
     def _fitting(self, shared: SharedOptions, own: Options, workers: Workers = ALONE) -> Fitting:
         return Fitting(self.variant(), self.domain_, shared, own, self._seed, self._device, workers)
 
-    def _fitted_prior(self, name: str, learned: Tensor) -> CodePrior:
+    def _fitted_prior(self, name: str, learned: HeldRows) -> CodePrior:
         batches = (batch.to(self._device) for batch in as_input(learned).split(BATCH))
         codes = codes_of(self.model_, batches, len(learned), Randomness(self._seed, "codes", device=self._device))
         return fitted_prior(name, codes, self._seed)
@@ -405,14 +434,37 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin,
     def _drawn(self, seed: int, noise: bool) -> Iterator[Tensor]:
         """Batch after batch of new rows, without end, on the CPU."""
         randomness = Randomness(seed, "sample", device=self._device)
-        source = self.model_.prior() if self._code_prior is None else self._code_prior
         while True:
             with steady_products(self._device):
-                likelihood = self.model_.likelihood(source.sample(BATCH, randomness))
+                likelihood = self._new_likelihood(randomness)
                 drawn = (likelihood.sample(randomness) if noise else likelihood.mode()).cpu()
             yield drawn
 
-    def _tensors(self, X: Rows) -> Tensor:
+    @torch.no_grad()
+    def _drawn_under(self, evidence: Evidence, seed: int, noise: bool) -> Iterator[tuple[Tensor, Tensor]]:
+        """Batch after batch of new rows with what is known of them, and the log-probabilities of that, on the CPU."""
+        randomness, evidence = Randomness(seed, "sample", device=self._device), evidence.rows(BATCH).to(self._device)
+        while True:
+            with steady_products(self._device):
+                likelihood: Any = self._new_likelihood(randomness)
+                # Best guesses are made from the code alone.
+                likelihood = likelihood if noise else likelihood.without_context()
+                drawn, log_weights = likelihood.completed(evidence, randomness)
+                if not noise:
+                    drawn = evidence.imposed_on(likelihood.mode())
+            yield drawn.cpu(), log_weights.cpu()
+
+    def _new_likelihood(self, randomness: Randomness) -> Likelihood:
+        """p(x|z) for a batch of codes from the prior."""
+        source = self.model_.prior() if self._code_prior is None else self._code_prior
+        return self.model_.likelihood(source.sample(self._drawn_rows, randomness))
+
+    @property
+    def _drawn_rows(self) -> int:
+        """Rows of a batch of new ones: fewer where they are wide."""
+        return min(BATCH, batch_rows(self.n_features_in_))
+
+    def _tensors(self, X: Rows) -> HeldRows:
         """Rows, checked against those that were fitted, as the domain's tensor."""
         check_is_fitted(self)
         rows = checked_rows(self, X, reset=False)
@@ -475,6 +527,6 @@ def _check_count(name: str, value: Any) -> None:
         raise OptionError(f"{name}={value!r}: should be a whole number, at least 1")
 
 
-def _width(x: Tensor) -> int:
+def _width(x: HeldRows) -> int:
     """Numbers in each row."""
     return math.prod(x.shape[1:])

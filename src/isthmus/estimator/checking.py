@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import scipy.sparse
 import torch
 from sklearn.utils.validation import validate_data
 from torch import Tensor
@@ -17,8 +18,9 @@ from ..variants.base import Variant
 from .options import SharedOptions
 
 
-def checked_rows(estimator: Any, X: Rows, reset: bool) -> Rows:
-    """Rows that a domain can take. With `reset` their width and names are learnt, without it they are compared.
+def checked_rows(estimator: Any, X: Rows, reset: bool, gaps: bool = False) -> Rows:
+    """Rows that a domain can take. With `reset` their width and names are learnt, without it they are compared. With
+    `gaps`, NaN in an array is a missing cell.
 
     Raises DataError naming the place: no rows, a cell that is not a finite number, other columns than were fitted.
     """
@@ -32,9 +34,11 @@ def checked_rows(estimator: Any, X: Rows, reset: bool) -> Rows:
         return _checked_by_domain(estimator, kind.indexed(X), reset)
     if isinstance(X, np.ndarray) and X.ndim in (3, 4):
         return _checked_images(estimator, X, reset)
+    if scipy.sparse.issparse(X):
+        return _checked_counts(estimator, X, reset)
     if not isinstance(X, np.ndarray) and domains.find("table").accepts(X):
         return _checked_frame(estimator, X, reset)
-    return _checked_array(estimator, X, reset)
+    return _checked_array(estimator, X, reset, gaps)
 
 
 def fitted_domain(rows: Rows, shared: SharedOptions) -> Domain:
@@ -45,7 +49,7 @@ def fitted_domain(rows: Rows, shared: SharedOptions) -> Domain:
     if shared.likelihood not in ("auto", *kind.likelihoods):
         known = ", ".join(kind.likelihoods)
         raise OptionError(f"likelihood={shared.likelihood!r}: for {kind.name} data it is 'auto' or one of {known}")
-    if len(rows) < 2:
+    if rows.shape[0] < 2:
         raise DataError("1 sample (one row) is too few to learn from; give at least 2 rows")
     return kind.fit(rows, shared.likelihood, missing=shared.missing)
 
@@ -113,6 +117,17 @@ def _checked_images(estimator: Any, X: np.ndarray, reset: bool) -> np.ndarray:
     return X
 
 
+def _checked_counts(estimator: Any, X: Any, reset: bool) -> Any:
+    if X.ndim != 2:
+        raise DataError(f"sparse rows should be a matrix (rows, columns); these have shape {X.shape}")
+    _check_count(X.shape[0])
+    if reset:
+        estimator.n_features_in_ = X.shape[1]
+        if hasattr(estimator, "feature_names_in_"):
+            del estimator.feature_names_in_
+    return X
+
+
 def _checked_frame(estimator: Any, X: Rows, reset: bool) -> Rows:
     _check_count(len(X))
     # Arrow tables are what files become: the domain picks their columns by name, in any order. DataFrames obey
@@ -131,7 +146,7 @@ def _repeated_name(X: Rows) -> str | None:
     return None if repeated is None else f"two columns are named '{repeated}'; rename one of them"
 
 
-def _checked_array(estimator: Any, X: Any, reset: bool) -> np.ndarray:
+def _checked_array(estimator: Any, X: Any, reset: bool, gaps: bool) -> np.ndarray:
     try:
         rows: Any = validate_data(
             estimator,
@@ -143,7 +158,7 @@ def _checked_array(estimator: Any, X: Any, reset: bool) -> np.ndarray:
         )
     except ValueError as failure:
         raise DataError(_text_place(X) or _one_line(failure)) from None
-    _check_finite(rows)
+    _check_finite(rows, gaps)
     return rows
 
 
@@ -152,10 +167,11 @@ def _check_count(rows: int) -> None:
         raise DataError("there are no rows (0 samples); give at least one")
 
 
-def _check_finite(rows: np.ndarray) -> None:
-    if rows.dtype.kind != "f" or np.isfinite(rows).all():
+def _check_finite(rows: np.ndarray, gaps: bool) -> None:
+    refused = np.isinf if gaps else lambda cells: ~np.isfinite(cells)
+    if rows.dtype.kind != "f" or not refused(rows).any():
         return
-    row, column = np.argwhere(~np.isfinite(rows))[0]
+    row, column = np.argwhere(refused(rows))[0]
     if np.isnan(rows[row, column]):
         raise DataError(
             f"row {row}, column {column}: the value is NaN; fill it in, "

@@ -13,9 +13,11 @@ from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from .. import domains, variants
+from .. import variants
+from ..core.errors import DataError
 from ..core.options import Options, option
 from ..core.randomness import Randomness, seed_from
+from ..core.sparse import dense
 from ..domains.base import Domain, Rows
 from ..training.run import Plan
 from ..training.sweep import sweep
@@ -32,17 +34,17 @@ from .unusual_cells import check_explicable, the_cells_left_out, unusual_cells, 
 LATENT_DIMS = (2, 4, 8)
 HIDDEN = (64, 64)
 # Short, so that the few outliers among the rows are not learnt; the many are, long before.
-STEPS = 800
-BATCH_ROWS = 128
+STEPS = 500
+BATCH_ROWS = 64
 # A row is held against the nearest of so many fitted rows, again and again: few enough that a crowd of outliers is
 # seldom among them.
 GROUP_ROWS = 16
-GROUPS = 6
+GROUPS = 8
 # The weight of what a member cannot reproduce, beside how far its reproduction lies from those of fitted rows.
 RECONSTRUCTION_WEIGHT = 0.5
-# Rows that set the alarm rate, and those of them that say what is usual for a column.
+# Rows that set the alarm rate; those of them that say what is usual for a column, fewer where a row has many cells.
 MOST_CALIBRATION_ROWS = 5_000
-USUAL_ROWS = 64
+FEWEST_USUAL_ROWS, MOST_USUAL_ROWS, USUAL_CELLS = 8, 64, 1280
 # Rows compared at a time: their factors stay in the processor's cache.
 COMPARED_ROWS = 256
 # Rows, each without one of its cells, that are scored at a time.
@@ -52,7 +54,7 @@ BLAMED_ROWS = 4096
 class DetectorOptions(Options):
     """Options of the detector."""
 
-    members: Count = option(8, "small VAEs whose scores are averaged")
+    members: Count = option(6, "small VAEs whose scores are averaged")
     contamination: Literal["auto"] | Annotated[Number, Field(gt=0, le=0.5)] = option(
         "auto", "share of the fitted rows that predict() calls outliers; 'auto' keeps to false_alarm_rate instead"
     )
@@ -91,7 +93,7 @@ class Detector(OutlierMixin, BaseEstimator):
 
     def __init__(
         self,
-        members: int = 8,
+        members: int = 6,
         *,
         contamination: float | str = "auto",
         false_alarm_rate: float = 0.05,
@@ -115,18 +117,25 @@ class Detector(OutlierMixin, BaseEstimator):
         """
         options = self._options()
         rows = checked_rows(self, X, reset=True)
-        self.domain_ = _domain(rows, options)
-        self._seed, self._device = seed_from(self.random_state), chosen_device(options.device)
-        x = self.domain_.tensors(rows)
+        domain = fitted_domain(rows, SharedOptions(data=options.data))
+        if domain.name == "counts":
+            raise DataError("a detector is for tables and images; of counts, take a VAE's score_samples and predict")
+        return self.fit_tensors(domain, dense(domain.tensors(rows)))
+
+    def fit_tensors(self, domain: Domain, x: Tensor) -> "Detector":
+        """`fit`, given a domain and its tensors."""
+        options = self._options()
+        self.domain_, self._seed, self._device = domain, seed_from(self.random_state), chosen_device(options.device)
         learned, held_out = split(x, options.held_out, self._seed)
         self.models_, self.training_ = self._trained(learned, options)
         matrix = self.domain_.matrix(learned)
         self.dissimilarity_ = Dissimilarity.of(matrix, self.domain_.categorical)
-        self._hold_against(list(self._drawn([self._codes(model, learned) for model in self.models_])))
+        drawn = zip(self.models_, self._drawn(learned), strict=True)
+        self._hold_against([self._codes(model, rows) for model, rows in drawn])
         calibrating = (learned if held_out is None else held_out)[:MOST_CALIBRATION_ROWS]
         self.tail_ = Tail.of(self._raw(calibrating))
         self.training_ |= {"rows": len(learned), "calibration_rows": 0 if held_out is None else len(calibrating)}
-        self.usual_ = self._blame(calibrating[:USUAL_ROWS])[0].mean(0) if self.explains else np.zeros(0)
+        self.usual_ = self._usual(calibrating) if self.explains else np.zeros(0)
         self.offset_ = math.log(options.false_alarm_rate)
         if options.contamination != "auto":
             self.offset_ = float(np.quantile(self.tail_.log_share(self._raw(x)), options.contamination))
@@ -137,8 +146,11 @@ class Detector(OutlierMixin, BaseEstimator):
 
         −4.6 is one row in a hundred. Shares smaller than held-out rows can show are extrapolated.
         """
-        raw = self._raw(self._tensors(X))
-        return self.tail_.log_share(raw)
+        return self.score_tensors(self._tensors(X))
+
+    def score_tensors(self, x: Tensor) -> np.ndarray:
+        """`score_samples`, given tensors."""
+        return self.tail_.log_share(self._raw(x))
 
     def decision_function(self, X: Rows) -> np.ndarray:
         """`score_samples` less the threshold: negative for outliers, shape (rows,)."""
@@ -163,7 +175,7 @@ class Detector(OutlierMixin, BaseEstimator):
         """
         x = self._tensors(X)
         check_explicable(self.domain_, most_columns)
-        return self.explain_tensors(x, self.tail_.log_share(self._raw(x)), most_columns)
+        return self.explain_tensors(x, self.score_tensors(x), most_columns)
 
     def explain_tensors(self, x: Tensor, scores: np.ndarray, most_columns: int = 3) -> pa.Table:
         """`explain_scores`, given tensors and their scores."""
@@ -177,56 +189,6 @@ class Detector(OutlierMixin, BaseEstimator):
 
         check_is_fitted(self)
         save(self, path)
-
-    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """All that was learned, as tensors and as JSON, for `saving`."""
-        tensors = {"usual": torch.from_numpy(self.usual_), "spread": torch.from_numpy(self.dissimilarity_.spread)}
-        tensors |= {"levels": torch.from_numpy(self.tail_.levels), "shares": torch.from_numpy(self.tail_.log_shares)}
-        for column, rarity in enumerate(self.dissimilarity_.rarity):
-            if rarity is not None:
-                tensors[f"rarity.{column}"] = torch.from_numpy(rarity)
-        for place, (model, codes) in enumerate(zip(self.models_, self.anchor_codes_, strict=True)):
-            tensors |= {f"model.{place}.{name}": value for name, value in model.state_dict().items()}
-            tensors[f"anchors.{place}"] = codes
-        facts = {
-            "options": self._options().model_dump() | {"random_state": self._seed},
-            "seed": self._seed,
-            "latent_dims": [model.latent_dim for model in self.models_],
-            "domain": {"name": self.domain_.name, "schema": self.domain_.schema()},
-            "offset": self.offset_,
-            "tail_scale": self.tail_.scale,
-            "n_features_in": self.n_features_in_,
-            "feature_names_in": [str(name) for name in getattr(self, "feature_names_in_", [])] or None,
-            "training": self.training_,
-        }
-        return tensors, facts
-
-    @classmethod
-    def from_state(cls, tensors: dict[str, Tensor], facts: dict[str, Any], device: str) -> "Detector":
-        """The detector that `state` told of; raises what building it of wrong tensors and facts raises."""
-        detector = cls(**facts["options"])
-        options = detector._options()
-        detector.domain_ = domains.find(facts["domain"]["name"]).from_schema(facts["domain"]["schema"])
-        detector._seed, detector._device = int(facts["seed"]), chosen_device(device)
-        detector.n_features_in_ = int(facts["n_features_in"])
-        if facts["feature_names_in"] is not None:
-            detector.feature_names_in_ = np.array(facts["feature_names_in"], dtype=object)
-        detector.models_ = []
-        for place, fitting in enumerate(detector._fittings(options, max(facts["latent_dims"]))):
-            model = fitting.build(int(fitting.shared.latent_dim))
-            prefix = f"model.{place}."
-            own = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
-            model.load_state_dict(own)
-            detector.models_.append(model.eval())
-        columns = range(len(detector.domain_.column_names))
-        rarity = [tensors[f"rarity.{c}"].numpy() if f"rarity.{c}" in tensors else None for c in columns]
-        detector.dissimilarity_ = Dissimilarity(tensors["spread"].numpy(), tuple(rarity))
-        detector.tail_ = Tail(tensors["levels"].numpy(), tensors["shares"].numpy(), float(facts["tail_scale"]))
-        detector.usual_ = tensors["usual"].numpy()
-        detector._hold_against([tensors[f"anchors.{place}"] for place in range(options.members)])
-        detector.offset_ = float(facts["offset"])
-        detector.training_ = facts["training"]
-        return detector
 
     @property
     def explains(self) -> bool:
@@ -242,7 +204,7 @@ class Detector(OutlierMixin, BaseEstimator):
         check_is_fitted(self)
         rows = checked_rows(self, X, reset=False)
         check_fits_domain(rows, self.domain_)
-        return self.domain_.tensors(rows)
+        return dense(self.domain_.tensors(rows))
 
     def _fittings(self, options: DetectorOptions, most_units: int) -> Iterator[Fitting]:
         """What builds each member, of so many units at most: few rows teach few."""
@@ -251,12 +213,15 @@ class Detector(OutlierMixin, BaseEstimator):
             shared = SharedOptions(latent_dim=size, hidden=HIDDEN, network="dense")
             own = variants.find("vae").Options()
             seed = Randomness(self._seed, "member", member).seed
-            yield Fitting(variants.find("vae"), self.domain_.with_densities(), shared, own, seed, self._device)
+            yield Fitting(variants.find("vae"), self.domain_.with_heavy_tails(), shared, own, seed, self._device)
 
     def _trained(self, x: Tensor, options: DetectorOptions) -> tuple[list[Variant], dict[str, Any]]:
         """The members, trained on rows `x`, and facts of the run."""
         fittings = list(self._fittings(options, len(x)))
         models = [fitting.build(int(fitting.shared.latent_dim)) for fitting in fittings]
+        # Of more rows than the steps can take, a random sample is as good as all of them.
+        if len(x) > STEPS * BATCH_ROWS:
+            x = x[Randomness(self._seed, "trained rows").permutation(len(x))[: STEPS * BATCH_ROWS]]
         epochs = math.ceil(STEPS / max(1.0, len(x) / BATCH_ROWS))
         plans = [Plan(epochs, BATCH_ROWS, fitting.shared.learning_rate, seed=fitting.seed) for fitting in fittings]
         outcomes = sweep(models, as_input(x).to(self._device), None, plans, fittings[0].domain.draw)
@@ -282,12 +247,12 @@ class Detector(OutlierMixin, BaseEstimator):
         decoded = in_batches(lambda batch: model.likelihood(batch).mode(), codes, size, self._device)
         return self.domain_.matrix(decoded)
 
-    def _drawn(self, codes: list[Tensor]) -> Iterator[Tensor]:
-        """For each member the codes of the rows that others are held against, group after group."""
-        for member, own in enumerate(codes):
-            size = max(1, min(GROUP_ROWS, len(own) // 2))
-            orders = (Randomness(self._seed, "anchors", member, group).permutation(len(own)) for group in range(GROUPS))
-            yield torch.cat([own[order[:size]] for order in orders])
+    def _drawn(self, x: Tensor) -> Iterator[Tensor]:
+        """For each member the rows of `x` that others are held against, group after group."""
+        size = max(1, min(GROUP_ROWS, len(x) // 2))
+        for member in range(len(self.models_)):
+            orders = (Randomness(self._seed, "anchors", member, group).permutation(len(x)) for group in range(GROUPS))
+            yield torch.cat([x[order[:size]] for order in orders])
 
     def _hold_against(self, codes: list[Tensor]) -> None:
         """Take these codes, of each member, for those that rows are held against."""
@@ -320,6 +285,11 @@ class Detector(OutlierMixin, BaseEstimator):
             result[rows] = nearest + RECONSTRUCTION_WEIGHT * self.dissimilarity_.between(matrix[rows], decoded[rows])
         return result
 
+    def _usual(self, x: Tensor) -> np.ndarray:
+        """By how much a cell of each column raises the score of a usual row, shape (columns,)."""
+        rows = min(MOST_USUAL_ROWS, max(FEWEST_USUAL_ROWS, USUAL_CELLS // x.shape[1]))
+        return self._blame(x[:rows])[0].mean(0)
+
     def _blame(self, x: Tensor) -> tuple[np.ndarray, np.ndarray]:
         """By how much each cell raises its row's score, and the cell expected instead in the form of `Domain.matrix`.
 
@@ -341,14 +311,6 @@ class Detector(OutlierMixin, BaseEstimator):
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "offset_")
-
-
-def _domain(rows: Rows, options: DetectorOptions) -> Domain:
-    """The schema of the rows; numbers of tables have noise with heavy tails, which outliers cannot pull as far."""
-    domain = fitted_domain(rows, SharedOptions(data=options.data))
-    if "student_t" not in domain.likelihoods:
-        return domain
-    return fitted_domain(rows, SharedOptions(data=options.data, likelihood="student_t"))
 
 
 def _middle(guesses: np.ndarray, categorical: bool) -> np.ndarray:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from torch import Tensor
 from ..core.errors import OptionError
 from ..core.options import Options
 from ..core.randomness import Randomness
+from ..core.sparse import HeldRows, SparseRows
 from ..domains.base import Domain, DomainNetworks, NetworkOptions
 from ..parts.networks import built
 from ..training.checkpoint import Checkpoint, part_of
@@ -71,8 +72,8 @@ class Fitting:
     def train(
         self,
         latent_dim: int,
-        x: Tensor | StreamedBatches,
-        validation: Tensor | None,
+        x: HeldRows | StreamedBatches,
+        validation: HeldRows | None,
         observers: tuple[Observer, ...] = (),
         checkpoint: str | Path | None = None,
     ) -> Trained:
@@ -88,8 +89,8 @@ class Fitting:
     def train_sizes(
         self,
         latent_dims: Sequence[int],
-        x: Tensor,
-        validation: Tensor | None,
+        x: HeldRows,
+        validation: HeldRows | None,
         observers: tuple[Observer, ...] = (),
         checkpoint: str | Path | None = None,
     ) -> list[Trained]:
@@ -120,7 +121,7 @@ class Fitting:
         """Whether several sizes are trained in less time together than one after another."""
         return gains_from_company(self.build(latent_dim), self.plan(rows))
 
-    def one_pass(self, model: Variant, x: Tensor, state: TrainingState | None) -> Trained:
+    def one_pass(self, model: Variant, x: HeldRows, state: TrainingState | None) -> Trained:
         """One pass over rows `x`, at the full learning rate, going on from `state`."""
         epochs = 1 + (state.counters["epoch"] if state else 0)
         shared = self.shared
@@ -149,23 +150,21 @@ class Fitting:
             compiled=None if shared.compiled == "auto" else shared.compiled,
         )
 
-    def fingerprint(self, x: Tensor | StreamedBatches, latent_dim: int | list[int]) -> dict[str, Any]:
+    def fingerprint(self, x: HeldRows | StreamedBatches, latent_dim: int | list[int]) -> dict[str, Any]:
         """What a checkpoint must agree on to be gone on from."""
         shared = self.shared.model_dump(exclude={"verbose", "device", "random_state", "latent_dim"})
         return {
             "model": self.variant.__name__,
             "options": _json_like({"latent_dim": latent_dim, **shared, **self.own.model_dump()}),
-            "data": x.digest
-            if isinstance(x, StreamedBatches)
-            else sha256(np.ascontiguousarray(x.numpy()).tobytes()).hexdigest(),
+            "data": x.digest if isinstance(x, StreamedBatches) else _digest(x),
             "seed": self.seed,
         }
 
     def _run(
         self,
         model: Variant,
-        x: Tensor | StreamedBatches,
-        validation: Tensor | None,
+        x: HeldRows | StreamedBatches,
+        validation: HeldRows | None,
         plan: Plan,
         observers: tuple[Observer, ...] = (),
         checkpoint: Checkpoint | None = None,
@@ -177,20 +176,35 @@ class Fitting:
             return train(model, resident, held_out, plan, draw, observers, checkpoint, start, workers=self.workers)
 
     def _resident(
-        self, x: Tensor | StreamedBatches, validation: Tensor | None
-    ) -> tuple[Tensor | StreamedBatches, Tensor | None]:
+        self, x: HeldRows | StreamedBatches, validation: HeldRows | None
+    ) -> tuple[HeldRows | StreamedBatches, HeldRows | None]:
         """Rows as models take them, on the device; streamed ones come there batch by batch."""
         held_out = None if validation is None else as_input(validation).to(self.device)
         return x if isinstance(x, StreamedBatches) else as_input(x).to(self.device), held_out
 
 
-def split(x: Tensor, share: float, seed: int) -> tuple[Tensor, Tensor | None]:
+@overload
+def split(x: Tensor, share: float, seed: int) -> tuple[Tensor, Tensor | None]: ...
+
+
+@overload
+def split(x: HeldRows, share: float, seed: int) -> tuple[HeldRows, HeldRows | None]: ...
+
+
+def split(x: HeldRows, share: float, seed: int) -> tuple[HeldRows, HeldRows | None]:
     """Rows to learn from, and a random share of rows to stop by; None where that share would be too few to say much."""
     held_out = round(len(x) * share)
     if held_out < FEWEST_VALIDATION_ROWS:
         return x, None
     order = Randomness(seed, "validation split").permutation(len(x))
     return x[order[held_out:]], x[order[:held_out]]
+
+
+def _digest(x: HeldRows) -> str:
+    digest = sha256()
+    for array in x.arrays() if isinstance(x, SparseRows) else (x.numpy(),):
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
 
 
 def _json_like(options: dict[str, Any]) -> dict[str, Any]:

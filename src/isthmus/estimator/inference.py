@@ -11,7 +11,7 @@ import math
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from typing import Any, overload
 
 import torch
 from torch import Tensor
@@ -19,6 +19,7 @@ from torch.nn.functional import linear, pad
 from torch.overrides import TorchFunctionMode
 
 from ..core.errors import OptionError
+from ..core.sparse import HeldRows, SparseRows, dense
 from ..training.arithmetic import fast_arithmetic
 
 # Rows in one inference batch where nothing says how large they are.
@@ -50,7 +51,7 @@ def _rows_within(budget: int, numbers: int, most: int) -> int:
     return max(FEWEST_ROWS, min(most, 2 ** math.floor(math.log2(affordable))))
 
 
-def in_batches(function: Callable[[Tensor], Tensor], x: Tensor, size: int, device: torch.device) -> Tensor:
+def in_batches(function: Callable[[Tensor], Tensor], x: HeldRows, size: int, device: torch.device) -> Tensor:
     """`function` of all rows, in one tensor on the CPU; one batch of exactly `size` rows at a time is on the device.
 
     A short batch is filled up with its last row, or with zeros where there is none.
@@ -58,10 +59,10 @@ def in_batches(function: Callable[[Tensor], Tensor], x: Tensor, size: int, devic
     results = None
     with torch.inference_mode(), steady_products(device):
         for start in range(0, max(1, len(x)), size):
-            rows = x[start : start + size]
+            rows = dense(x[start : start + size])
             real = len(rows)
             if real < size:
-                filling = rows[-1:] if real else x.new_zeros(1, *x.shape[1:])
+                filling = rows[-1:] if real else rows.new_zeros(1, *x.shape[1:])
                 rows = torch.cat([rows, filling.expand(size - real, *x.shape[1:])])
             result = function(rows.to(device))[:real]
             if results is None:
@@ -139,8 +140,18 @@ class AlignedLinear(TorchFunctionMode):
         return linear(pad(input, (0, more_inputs)) if more_inputs else input, filled, filled_bias)[..., :outputs]
 
 
-def as_input(x: Tensor) -> Tensor:
+@overload
+def as_input(x: Tensor) -> Tensor: ...
+
+
+@overload
+def as_input(x: HeldRows) -> HeldRows: ...
+
+
+def as_input(x: HeldRows) -> HeldRows:
     """Exact tensors as models take them: floats in single precision and within its reach, integers as they are."""
+    if isinstance(x, SparseRows):
+        return x  # whole numbers
     return x.clamp(-FARTHEST, FARTHEST).float() if x.is_floating_point() else x
 
 

@@ -43,10 +43,10 @@ class SharedOptions(Options):
         "auto", "kind of network; convolutional is for images and series, attention between columns for tables"
     )
     activation: Literal["relu", "silu", "gelu", "tanh"] = option("relu", "function between layers")
-    data: str = option("auto", "what rows are: 'table', 'image', 'series', or told by their type")
+    data: str = option("auto", "what rows are: 'table', 'image', 'counts', 'series', or told by their type")
     likelihood: str = option("auto", "noise of numbers or pixels, such as 'gaussian' or 'bernoulli'")
     missing: Literal["auto", "ignored", "modelled"] = option(
-        "auto", "whether missing cells of a table have a probability; 'auto': with likelihood='autoregressive' only"
+        "auto", "whether missing cells of a table have a probability; 'auto': with 'autoregressive' alone"
     )
     prior: Literal["own", "flow_matching", "flow"] = option(
         "own", "what new codes are drawn from: the model's prior, or a flow fitted to the rows' codes"

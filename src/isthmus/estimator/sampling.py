@@ -12,6 +12,7 @@ from torch import Tensor
 from .. import domains
 from ..core.errors import DataError
 from ..core.randomness import Randomness
+from ..core.sparse import dense
 from ..domains.base import Domain, Rows, Survey
 from ..files.streaming import Slice, Stream, rows_joined, rows_taken
 from .checking import fitted_domain
@@ -53,7 +54,7 @@ class Sample:
 
     def tensors(self, rows: Rows) -> Tensor:
         """Other rows of the stream as models take them, in the one type that holds all of the stream."""
-        return as_input(self.domain.tensors(rows)).to(as_input(self.x[:1]).dtype)
+        return as_input(dense(self.domain.tensors(rows))).to(as_input(self.x[:1]).dtype)
 
     def digest(self, stream: Stream) -> str:
         """What a checkpoint must agree on: the files, by their footers, and the cells of the sample."""
@@ -91,7 +92,7 @@ def sampled(stream: Stream, shared: SharedOptions, seed: int, checked: Callable[
         except DataError as failure:
             raise DataError(f"{stream.name}, a sample of {count:,} rows: {failure}") from None
     # With the witnesses: the tensor's type must hold the largest number.
-    x = domain.tensors(fitted)[:count][torch.from_numpy(order.argsort())]
+    x = dense(domain.tensors(fitted))[:count][torch.from_numpy(order.argsort())]
     return Sample(domain, x, drawn, _held_out(stream.rows, count, shared.validation_fraction))
 
 

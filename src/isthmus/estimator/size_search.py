@@ -1,5 +1,6 @@
 """How many latent units the data need: the fewest that do about as well on held-out rows as the best."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,10 +11,11 @@ from torch import Tensor
 
 from ..core.errors import DataError
 from ..core.randomness import Randomness
+from ..core.sparse import HeldRows, dense
 from ..training.run import Observer
 from ..variants.base import Variant
 from .fitting import Fitting, Trained
-from .inference import SCORING_BATCH, as_input, in_batches
+from .inference import as_input, in_batches, scoring_rows
 
 # Where sizes are trained one after another, they are four times as large as the one before while that helps, then
 # half the last that helped: at most five trainings, where all eight powers of two would cost eight.
@@ -45,8 +47,8 @@ class Trial:
 
 def search(
     fitting: Fitting,
-    x: Tensor,
-    validation: Tensor | None,
+    x: HeldRows,
+    validation: HeldRows | None,
     observers: tuple[Observer, ...] = (),
     checkpoint: str | Path | None = None,
 ) -> tuple[Trained, list[dict[str, Any]]]:
@@ -67,7 +69,7 @@ def search(
         (trained,) = fitting.train_sizes([latent_dim], x, validation, observers, checkpoint)
         return Trial(latent_dim, trained, _losses(trained.model, validation, fitting))
 
-    features = fitting.domain.features()(as_input(x[:1])).shape[1]
+    features = fitting.domain.features()(as_input(dense(x[:1]))).shape[1]
     least, most = fitting.variant.least_latent_dim, min(features, len(x))
     if fitting.gains_from_company(least, len(x)):
         together = fitting.train_sizes(all_sizes(least, most), x, validation, observers, checkpoint)
@@ -126,7 +128,7 @@ def _coarse_sizes(least: int, most: int) -> list[int]:
     return sizes
 
 
-def _losses(model: Variant, validation: Tensor, fitting: Fitting) -> np.ndarray:
+def _losses(model: Variant, validation: HeldRows, fitting: Fitting) -> np.ndarray:
     """−log p(x) or its bound for each held-out row, in nats."""
     model.eval()
 
@@ -134,4 +136,5 @@ def _losses(model: Variant, validation: Tensor, fitting: Fitting) -> np.ndarray:
         randomness = Randomness(fitting.seed, "size search", device=fitting.device)
         return -model.log_bound(batch, randomness, DRAWS, shared=True)
 
-    return in_batches(loss, as_input(validation), SCORING_BATCH, fitting.device).double().numpy()
+    size = scoring_rows(math.prod(validation.shape[1:]), DRAWS)
+    return in_batches(loss, as_input(validation), size, fitting.device).double().numpy()

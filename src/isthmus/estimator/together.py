@@ -2,9 +2,8 @@
 
 from collections.abc import Sequence
 
-from torch import Tensor
-
 from ..core.errors import DivergenceError, OptionError
+from ..core.sparse import HeldRows
 from ..domains.base import Domain
 from ..training.sweep import gains_from_company, sweep
 from ..variants.base import Variant
@@ -16,7 +15,7 @@ from .options import SharedOptions
 
 
 def fit_together(
-    estimators: Sequence[Estimator], domain: Domain, x: Tensor, validation: Tensor
+    estimators: Sequence[Estimator], domain: Domain, x: HeldRows, validation: HeldRows
 ) -> list[DivergenceError | None]:
     """`fit_tensors` of each; where one diverged, why, and it is then not fitted.
 

@@ -3,8 +3,10 @@
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
+from ..core.sparse import HeldRows, dense
 from ..domains.base import Domain
 from ..domains.table import Table
 from ..domains.table.columns import Column
@@ -28,7 +30,7 @@ def is_dictionary(codes: np.ndarray) -> bool:
     return bool(codes.size and codes.min() >= 0 and (codes == 0).mean() > 0.5)
 
 
-def described(domain: Domain, codes: np.ndarray, x: Tensor) -> list[dict[str, Any]]:
+def described(domain: Domain, codes: np.ndarray, x: HeldRows) -> list[dict[str, Any]]:
     """The features of a sparse code of rows x, those lit most often first; features that nothing lights are left out.
 
     Each is {feature, lit, rows, median, columns, examples}: the share and the number of rows that light it, how
@@ -41,14 +43,16 @@ def described(domain: Domain, codes: np.ndarray, x: Tensor) -> list[dict[str, An
     codes, x = codes[:MOST_ROWS], x[:MOST_ROWS]
     often = (codes > 0).sum(0)
     order = [int(unit) for unit in np.argsort(-often, kind="stable") if often[unit] > 0][:MOST_FEATURES]
-    columns = _Columns(domain, x) if isinstance(domain, Table) else None
+    columns = _Columns(domain, dense(x)) if isinstance(domain, Table) else None
     return [_feature(domain, codes[:, unit], x, unit, columns) for unit in order]
 
 
-def _feature(domain: Domain, strengths: np.ndarray, x: Tensor, unit: int, columns: "_Columns | None") -> dict[str, Any]:
+def _feature(
+    domain: Domain, strengths: np.ndarray, x: HeldRows, unit: int, columns: "_Columns | None"
+) -> dict[str, Any]:
     lit = strengths > 0
     shown = np.argsort(-strengths, kind="stable")[: min(EXAMPLES[domain.picture_kind], int(lit.sum()))]
-    pictures = domain.pictures(x[shown])
+    pictures = domain.pictures(x[torch.from_numpy(shown)])
     return {
         "feature": unit,
         "lit": short(lit.mean()),

@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from ..core.randomness import Randomness
+from ..core.sparse import HeldRows
 from ..domains.table import Table
 from ..estimator.base import Estimator
 from .dictionary import described, is_dictionary
@@ -17,6 +17,7 @@ from .walks import traversals
 
 SCHEMA = 1
 EFFECT_UNITS = {
+    "counts": "log(1 + count)",
     "table": "standard deviations of the column; for categories the probability that moves",
     "image": "share of black to white",
     "series": "standard deviations of the channel",
@@ -30,7 +31,7 @@ def prior_codes(estimator: Estimator, rows: int = 1_000, seed: int = 0) -> np.nd
         return estimator.model_.prior().sample(rows, randomness).cpu().numpy()
 
 
-def explain(estimator: Estimator, x: Tensor | None = None) -> dict[str, Any]:
+def explain(estimator: Estimator, x: HeldRows | None = None) -> dict[str, Any]:
     """What each unit of a fitted model stands for: `explanation` in docs/facts.md.
 
     Without rows x, codes that the model draws itself are turned instead: what needs rows is then None.
@@ -55,7 +56,7 @@ def explain(estimator: Estimator, x: Tensor | None = None) -> dict[str, Any]:
     }
     if hasattr(estimator, "size_search_"):
         facts["size_search"] = estimator.size_search_
-    if not table:
+    if domain.name == "image" or domain.places is not None:
         maps = heat_maps(estimator, effect)
         facts["heat_maps"] = {str(unit): maps[unit] for unit in range(len(maps))}
     return facts

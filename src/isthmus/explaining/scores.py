@@ -5,6 +5,7 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
+from ..core.sparse import dense
 from ..estimator.base import Estimator
 from ..estimator.steps import step_scores, unusual_stretches
 from ..estimator.unusual_cells import the_cells_left_out, unusual_cells, without_each_cell
@@ -23,7 +24,7 @@ def excess_surprise(estimator: Estimator, x: Tensor) -> np.ndarray:
     the row with the cell and without it. What is usual for a column is the median over rows that the model itself
     generates, so a row's numbers depend on the row alone. Missing cells have 0.
     """
-    generated = estimator.sample_tensors(USUAL_ROWS, estimator._seed)
+    generated = dense(estimator.sample_tensors(USUAL_ROWS, estimator._seed))
     usual = np.median(_surprise(estimator, generated), axis=0)
     return np.where(x.isnan().numpy(), 0.0, _surprise(estimator, x) - usual)
 

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..core.sparse import HeldRows, dense
 from ..estimator.base import Estimator
 from ..estimator.inference import as_input
 from ..evaluation.latent import active_units
@@ -18,7 +19,7 @@ LEAST_VARIANCE = 0.01
 MOST_ROWS = 2_000
 
 
-def used_units(estimator: Estimator, codes: np.ndarray, effect: np.ndarray, x: Tensor | None) -> list[dict[str, Any]]:
+def used_units(estimator: Estimator, codes: np.ndarray, effect: np.ndarray, x: HeldRows | None) -> list[dict[str, Any]]:
     """One entry for each unit: {unit, used, active, moves, strength, variance, kl, lit}.
 
     `active`: its code varies with the rows, the variance of its posterior mean being above 0.01 (Burda et al., 2016,
@@ -36,7 +37,7 @@ def used_units(estimator: Estimator, codes: np.ndarray, effect: np.ndarray, x: T
     ]
     if x is None:
         return entries
-    divergence = _divergence(estimator, x[:MOST_ROWS])
+    divergence = _divergence(estimator, dense(x[:MOST_ROWS]))
     variances = np.array(active_units(codes)["variances"], float)
     unit_of_variance = np.nanmax(variances) if divergence is None else 1.0
     active = (codes != 0).any(0) if is_dictionary(codes) else np.greater(variances, LEAST_VARIANCE * unit_of_variance)

@@ -84,9 +84,7 @@ def check_same_rows(header: "Header", first: "Header", path: Path, first_path: P
 def read_npz(path: Path, key: str | None) -> tuple[np.ndarray, dict[str, np.ndarray], str]:
     """The rows, the labels that lie beside them, and the name of the array that was taken."""
     with damage_named(path, "NumPy arrays"), zipfile.ZipFile(path) as archive:
-        headers = _headers(archive)
-        if {"indices", "indptr", "shape"} <= headers.keys():
-            raise DataError(f"{shown(path)}: sparse counts are not read yet; save them dense with matrix.toarray()")
+        headers = npz_headers(archive)
         key = _chosen(headers, key, path)
         _check_rows(headers[key], f"{shown(path)}:{key}")
         check_bytes(f"{shown(path)}:{key}", headers[key].bytes)
@@ -99,7 +97,8 @@ def read_npz(path: Path, key: str | None) -> tuple[np.ndarray, dict[str, np.ndar
     return rows, _with_usual_names(labels, key), key
 
 
-def _headers(archive: zipfile.ZipFile) -> dict[str, Header]:
+def npz_headers(archive: zipfile.ZipFile) -> dict[str, Header]:
+    """What each array of a .npz file says of itself; nothing else is read."""
     headers = {}
     for member in archive.namelist():
         if member.endswith(".npy"):

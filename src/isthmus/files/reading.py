@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from ..core.errors import DataError
-from . import arrays, series, tables
+from . import arrays, series, sparse, tables
 from .bundled import bundled_names, read_bundled
 from .failures import shown
 from .folders import ARRAYS, IMAGES, files_below, files_of_one_kind
@@ -28,7 +28,7 @@ _TYPED: dict[str, Callable[[Path], tuple[pa.Table, tables.Notes]]] = {
     ".arrow": tables.read_arrow,
     ".feather": tables.read_arrow,
 }
-_ENDINGS = ", ".join([".csv", ".tsv", *_TYPED, ".jsonl", ".npz", ".npy"])
+_ENDINGS = ", ".join([".csv", ".tsv", *_TYPED, ".jsonl", ".npz", ".npy", ".mtx"])
 
 
 def read(data: str | Path, *, part: str | None = None, text: Sequence[str] = ()) -> Source:
@@ -36,6 +36,7 @@ def read(data: str | Path, *, part: str | None = None, text: Sequence[str] = ())
 
     - a table: .csv, .tsv, .parquet, .arrow or .feather, .jsonl;
     - arrays: .npy; .npz, with the array's name after a colon (`mnist.npz:x_test`) or as `part`;
+    - sparse counts: .npz as `scipy.sparse.save_npz` writes it, or .mtx (Matrix Market);
     - series, from a long table of one row a step: the columns that tell series apart and put steps in order after a
       colon (`sensors.csv:id,time`) or as `part`;
     - a folder of images of one size, of Parquet or Arrow files of equal columns, or of .npy arrays of equal shape;
@@ -115,6 +116,10 @@ def _refuse_part(place: str | Path, part: str | None) -> None:
 def _read_file(path: Path, part: str | None, text: Sequence[str]) -> Source:
     ending = path.suffix.lower()
     _check_file(path, ending)
+    if ending == ".mtx" or (ending == ".npz" and sparse.holds_sparse(path)):
+        _refuse_part(path, part)
+        read_sparse = sparse.read_matrix_market if ending == ".mtx" else sparse.read_sparse_npz
+        return Source(path.stem, read_sparse(path))
     if ending == ".npz":
         rows, labels, key = arrays.read_npz(path, part)
         return Source(path.stem if part is None else f"{path.stem}-{key}", rows, labels)
@@ -133,7 +138,7 @@ def _check_file(path: Path, ending: str) -> None:
         raise DataError(f"{shown(path)}: is one image; give the folder that holds the images")
     if ending == ".txt":
         raise DataError(f"{shown(path)}: text is not modelled yet; tables and images are: {_ENDINGS}, or a folder")
-    if ending not in (*_SPELT, *_TYPED, ".npz", ".npy"):
+    if ending not in (*_SPELT, *_TYPED, ".npz", ".npy", ".mtx"):
         called = f"the ending {ending!r}" if ending else "a file without an ending"
         raise DataError(f"{shown(path)}: {called} is not known; these are: {_ENDINGS}")
     status = path.stat()

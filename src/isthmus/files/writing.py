@@ -13,6 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet
+import scipy.io
+import scipy.sparse
 from PIL import Image
 
 from ..core.errors import DataError
@@ -83,12 +85,15 @@ def write_rows(rows: Any, path: str | Path, *, columns: Sequence[str] | None = N
     """Write rows of any kind.
 
     Tables and frames (pandas, polars and others) become a table. A matrix (rows, columns) becomes a table whose
-    columns are called `columns`, or x0, x1 …. Arrays of any number of dimensions become .npy or .npz (array "x").
+    columns are called `columns`, or x0, x1 …. Arrays of any number of dimensions become .npy or .npz (array "x"). A
+    sparse matrix becomes .npz, as `scipy.sparse.save_npz` writes it, or .mtx.
     Series of lengths of their own, a list of arrays, become a long table: a row a step, columns series, step and value.
     Images, uint8 of shape (n, height, width) or (n, height, width, channels), become a folder of PNG files if the path
     has no ending. Raises DataError for what does not fit the ending.
     """
-    if _are_series(rows):
+    if scipy.sparse.issparse(rows):
+        _write_sparse(rows, path)
+    elif _are_series(rows):
         write_table(long_table(rows), path)
     elif not isinstance(rows, np.ndarray):
         write_table(table_of(rows, path), path)
@@ -138,6 +143,17 @@ def _write_array(array: np.ndarray, path: str | Path) -> None:
             np.save(stream, array, allow_pickle=False)
         else:
             np.savez_compressed(stream, x=array)
+
+
+def _write_sparse(matrix: Any, path: str | Path) -> None:
+    ending = Path(path).suffix.lower()
+    if ending not in (".npz", ".mtx"):
+        raise DataError(f"{shown(path)}: a sparse matrix is written as .npz or .mtx; choose one of these endings")
+    with replacing(path) as temporary, temporary.open("wb") as stream:
+        if ending == ".npz":
+            scipy.sparse.save_npz(stream, matrix)
+        else:
+            scipy.io.mmwrite(stream, matrix)
 
 
 def _write_images(images: np.ndarray, path: str | Path) -> None:

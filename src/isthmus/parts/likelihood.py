@@ -26,6 +26,13 @@ class Likelihood(ABC):
         """What training raises, in nats, shape (..., rows): `log_prob`, where a likelihood does not say otherwise."""
         return self.log_prob(x)
 
+    def given(self, x: Tensor) -> "Likelihood":
+        """The distribution of rows that agree with `x` in what the likelihood takes as known, such as a row's total.
+
+        The same, where it takes nothing.
+        """
+        return self
+
     def without_context(self) -> "Likelihood":
         """Each feature given the codes alone: the same, where features do not depend on one another."""
         return self

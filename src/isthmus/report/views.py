@@ -42,6 +42,7 @@ class Contenders:
 
     all: list[Facts]
     seeds: int
+    detectors: list[Facts]  # which stand beside them where unusual rows are looked for
 
     @property
     def variants(self) -> dict[str, str]:
@@ -57,7 +58,14 @@ class Contenders:
     @property
     def colours(self) -> dict[str, str]:
         """name → CSS class."""
-        return {contender["name"]: self.variant_colours[contender["variant"]] for contender in self.all}
+        following = f"v{1 + (len(self.variant_colours) - 1) % VARIANT_COLOURS}"
+        return {contender["name"]: self.variant_colours[contender["variant"]] for contender in self.all} | {
+            detector["name"]: following for detector in self.detectors
+        }
+
+    @property
+    def everyone(self) -> list[Facts]:
+        return [*self.all, *self.detectors]
 
     @property
     def legend(self) -> list[View]:
@@ -71,16 +79,17 @@ class Contenders:
         return sorted({contender["latent_dim"] for contender in self.all if contender["name"] in names})
 
     def find(self, name: Any) -> Facts | None:
-        return next((contender for contender in self.all if contender["name"] == name), None)
+        return next((contender for contender in self.everyone if contender["name"] == name), None)
 
     def title(self, name: str) -> str:
         contender = self.find(name)
-        return f"{contender['title']}, size {contender['latent_dim']}" if contender else name
+        return name if contender is None else f"{contender['title']}, size {contender['latent_dim']}"
 
 
 def page(facts: Facts) -> View:
     """Everything that the template shows."""
-    contenders = Contenders(list(facts.get("contenders") or []), int((facts.get("settings") or {}).get("seeds") or 1))
+    seeds = int((facts.get("settings") or {}).get("seeds") or 1)
+    contenders = Contenders(list(facts.get("contenders") or []), seeds, list(facts.get("detectors") or []))
     pictures = facts.get("pictures") or {}
     return {
         "name": facts["data"]["name"],
@@ -176,7 +185,7 @@ def _verdict(job: str, verdict: Facts | None, contenders: Contenders) -> View:
         "decided": bool(verdict.get("clear")),
         "close": not verdict.get("clear") and len(numbers) > 1,
         "winner": winner and {"title": winner["title"], "colour": contenders.colours[winner["name"]]},
-        "size": winner and counted(winner["latent_dim"], "number per row", "numbers per row"),
+        "size": winner and _size(winner),
         "value": leading and with_spread(leading["value"], leading.get("spread"), contenders.seeds),
         "unit": leading and leading.get("unit"),
         "measure": verdict.get("measure"),
@@ -184,6 +193,12 @@ def _verdict(job: str, verdict: Facts | None, contenders: Contenders) -> View:
             numbers, contenders.colours, contenders.seeds, f"{title}: {verdict.get('measure')}"
         ),
     }
+
+
+def _size(winner: Facts) -> str:
+    if "members" in winner:
+        return f"of {counted(winner['members'], 'small VAE')}"
+    return counted(winner["latent_dim"], "number per row", "numbers per row")
 
 
 def difference(facts: Facts, contenders: Contenders) -> View | None:
@@ -650,12 +665,12 @@ def table(contenders: Contenders) -> View:
     rows = [
         {
             "title": contender["title"],
-            "size": contender["latent_dim"],
+            "size": contender.get("latent_dim"),
             "colour": contenders.colours[contender["name"]],
             "cells": [column["cells"][place] for column in columns],
             "model": contender.get("model"),
         }
-        for place, contender in enumerate(contenders.all)
+        for place, contender in enumerate(contenders.everyone)
     ]
     return {"columns": columns, "rows": rows, "models": any(row["model"] for row in rows)}
 
@@ -687,12 +702,12 @@ def _unit(measure: Measure, contenders: Sequence[Facts]) -> str:
 
 def _column(measure: Measure, contenders: Contenders) -> list[View]:
     """The cells of one measure, all with the same number of decimals; the best mean is marked."""
-    values = _values(measure, contenders.all)
+    values = _values(measure, contenders.everyone)
     whole = all(value == round(value) for value in values)
     decimals = 0 if whole else decimals_for([median(abs(value) for value in values)])
     best = _best(measure, values)
     cells = []
-    for contender in contenders.all:
+    for contender in contenders.everyone:
         value = finite(_at(contender, measure.path))
         spread = finite(_at(contender, ("spread", *measure.path)))
         cells.append(

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ..core.randomness import Randomness
+from ..core.sparse import HeldRows
 
 
 class Batches(ABC):
@@ -39,9 +40,12 @@ class Batches(ABC):
 
 
 class ResidentBatches(Batches):
-    """Rows that lie on the device whole, in their own type; a batch is picked by its row numbers."""
+    """Rows that lie on the device whole, in their own type; a batch is picked by its row numbers.
 
-    def __init__(self, x: Tensor):
+    Sparse rows stay sparse there: only the batch that is picked is a dense tensor.
+    """
+
+    def __init__(self, x: HeldRows):
         self.x = x
         self.rows, self.device = len(x), x.device
 

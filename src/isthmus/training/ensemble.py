@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ..core.randomness import Randomness
+from ..core.sparse import HeldRows
 from .batches import Batches
 from .distributed import ALONE, Workers
 from .members import Members
@@ -47,7 +48,7 @@ class Ensemble:
         self,
         runs: list[Run],
         batches: Batches,
-        validation: Tensor | None,
+        validation: HeldRows | None,
         draw: Draw,
         kind: Kind | None = None,
         workers: Workers = ALONE,

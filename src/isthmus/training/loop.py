@@ -3,8 +3,7 @@
 import time
 from collections.abc import Sequence
 
-from torch import Tensor
-
+from ..core.sparse import HeldRows
 from ..variants.base import Variant
 from .arithmetic import fast_arithmetic
 from .batches import Batches, ResidentBatches
@@ -18,8 +17,8 @@ from .step import Draw, Kind
 
 def train(
     variant: Variant,
-    x: Tensor | Batches,
-    validation: Tensor | None,
+    x: HeldRows | Batches,
+    validation: HeldRows | None,
     plan: Plan,
     draw: Draw,
     observers: Sequence[Observer] = (),
@@ -48,8 +47,8 @@ def train(
 
 def train_together(
     variants: Sequence[Variant],
-    x: Tensor | Batches,
-    validation: Tensor | None,
+    x: HeldRows | Batches,
+    validation: HeldRows | None,
     plans: Sequence[Plan],
     draw: Draw,
     observers: Sequence[Observer] = (),

@@ -35,9 +35,9 @@ SAVED_SHARE = 0.3
 MULTIPLICATIONS_PER_SECOND = 1e11
 OTHER_SECONDS = 1e-3
 GPU_STEP_SECONDS = 2e-4
-# Tracing a stack takes this long, and saves that much of a step, however many models there are.
+# Tracing a stack takes this long, and saves that much of a step, however many models there are: half of it or more.
 TRACING_SECONDS = 1.5
-TRACING_SAVES = 2e-3
+TRACING_SAVES = 4e-3
 # Sums in another order differ in the last digits, of which half precision has few; what differs by more was computed
 # otherwise.
 ROUNDING = {"float32": 1e-3, "bfloat16": 0.1}

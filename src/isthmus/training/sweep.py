@@ -3,8 +3,9 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from torch import Tensor, nn
+from torch import nn
 
+from ..core.sparse import HeldRows
 from ..variants.base import Variant
 from .batches import Batches
 from .checkpoint import Checkpoint
@@ -19,8 +20,8 @@ MOST_NUMBERS = 2**28
 
 def sweep(
     variants: Sequence[Variant],
-    x: Tensor | Batches,
-    validation: Tensor | None,
+    x: HeldRows | Batches,
+    validation: HeldRows | None,
     plans: Sequence[Plan],
     draw: Draw,
     observers: Sequence[Observer] = (),

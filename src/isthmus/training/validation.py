@@ -1,22 +1,28 @@
 """The loss on rows that are held out."""
 
+import math
+
 import torch
 from torch import Tensor
 
 from ..core.randomness import Randomness
+from ..core.sparse import HeldRows
 from ..variants.base import Variant
 from .members import Members
 from .noise import Request
 from .step import Draw
 
 BATCH = 1024
+# Wide rows come in smaller batches: about so many numbers in each.
+BATCH_NUMBERS = 2**22
 
 
 class Validation:
     """Rows that are held out, and the loss of members on them; the same noise each time."""
 
-    def __init__(self, x: Tensor, draw: Draw):
+    def __init__(self, x: HeldRows, draw: Draw):
         self.x, self.draw = x, draw
+        self.size = max(16, min(BATCH, BATCH_NUMBERS // max(1, math.prod(x.shape[1:]))))
         self.members: Members | None = None
         self.requests: dict[int, list[list[Request]]] = {}  # by the rows of a batch
 
@@ -28,7 +34,7 @@ class Validation:
         members.template.eval()
         streams = [Randomness(seed, "validation", device=self.x.device) for seed in seeds]
         sums: dict[str, Tensor] = {}
-        for rows in self.x.split(BATCH):
+        for rows in self.x.split(self.size):
             for name, value in self._terms(members, rows, streams).items():
                 sums[name] = sums.get(name, 0.0) + value.sum(-1)
         means = {name: (value / len(self.x)).view(-1).tolist() for name, value in sums.items()}

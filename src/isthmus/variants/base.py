@@ -26,7 +26,7 @@ class VariantOptions(Options):
 class Networks(Protocol):
     """Makes the networks that suit the data; the variant says only how many numbers go in and out."""
 
-    def encoder(self, outputs: int) -> Encoder: ...
+    def encoder(self, outputs: int, hides_cells: bool = False) -> Encoder: ...
 
     def decoder(self, inputs: int, shared_noise: bool = False) -> nn.Module: ...
 
@@ -77,9 +77,13 @@ class Variant(nn.Module, ABC, Generic[OptionsType]):
         self.opponent = None
         self.latent_dim = latent_dim
         self.options = options
-        self.encoder = networks.encoder(latent_dim * self.outputs_per_unit)
+        self.encoder = self.build_encoder(networks)
         self.decoder = self.build_decoder(networks)
         self.register_buffer("epoch", torch.zeros(()), persistent=False)
+
+    def build_encoder(self, networks: Networks) -> Encoder:
+        """The network from rows to what a posterior is made of."""
+        return networks.encoder(self.latent_dim * self.outputs_per_unit)
 
     def build_decoder(self, networks: Networks) -> nn.Module:
         """The network from codes to a likelihood."""

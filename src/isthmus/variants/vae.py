@@ -2,11 +2,13 @@
 
 from typing import ClassVar, Literal
 
+import torch
 from torch import Tensor
 
 from ..core.options import option
 from ..core.randomness import Randomness
 from ..core.terms import Terms
+from ..parts.networks import Encoder
 from ..parts.posteriors import GaussianPosterior
 from ..parts.schedules import free_bits
 from .base import GaussianVariant, Networks, VariantOptions
@@ -16,6 +18,9 @@ class VAEOptions(VariantOptions):
     beta: float = option(1.0, "weight on the KL term; 1 gives the evidence lower bound", low=0, weight=True)
     free_bits: float = option(0.0, "nats each latent unit may carry before its KL is charged", low=0)
     warmup: float = option(0.0, "epochs over which the KL term's weight rises from 0, at most half of all", low=0)
+    mask_fraction: float = option(
+        0.0, "share of cells hidden from the encoder in training (tables, counts)", low=0, high=0.9
+    )
     kl: Literal["closed form", "sampled"] = option("closed form", "how the KL term is found")
 
 
@@ -25,7 +30,9 @@ class VAE(GaussianVariant[VAEOptions]):
     title: ClassVar[str] = "VAE"
     paper: ClassVar[str] = (
         "Kingma & Welling (2014), https://arxiv.org/abs/1312.6114; β: Higgins et al. (2017); "
-        "free bits: Kingma et al. (2016), https://arxiv.org/abs/1606.04934"
+        "free bits: Kingma et al. (2016), https://arxiv.org/abs/1606.04934; "
+        "hidden cells: Ivanov et al. (2019), https://arxiv.org/abs/1806.02382; "
+        "of counts: Liang et al. (2018), https://arxiv.org/abs/1802.05814"
     )
     Options = VAEOptions
 
@@ -37,13 +44,24 @@ class VAE(GaussianVariant[VAEOptions]):
     def idle_units_change_nothing(self) -> bool:
         return self.options.free_bits == 0  # else a unit at its floor counts, though it carries nothing
 
+    def build_encoder(self, networks: Networks) -> Encoder:
+        return networks.encoder(2 * self.latent_dim, hides_cells=self.options.mask_fraction > 0)
+
     def terms(self, x: Tensor, randomness: Randomness) -> Terms:
-        posterior = self.posterior(x)
+        posterior = self.posterior(self.seen(x, randomness))
         z = posterior.sample(randomness)
         return Terms(
             reconstruction=-self.likelihood(z).objective(x),
             kl=self.options.beta * self.warmed_up() * self.kl(posterior, z),
         )
+
+    def seen(self, x: Tensor, randomness: Randomness) -> Tensor:
+        """Rows as the encoder sees them: the decoder is asked for the hidden cells, too."""
+        share = self.options.mask_fraction
+        if share == 0:
+            return x
+        numbers = x if x.is_floating_point() else x.float()
+        return numbers.masked_fill(randomness.uniform(*x.shape) < share, torch.nan)
 
     def kl(self, posterior: GaussianPosterior, z: Tensor) -> Tensor:
         """KL(q(z|x) ‖ p(z)) in nats, shape (rows,)."""

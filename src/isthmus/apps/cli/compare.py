@@ -36,8 +36,9 @@ def compare(
         ),
     ] = None,
     models: Annotated[
-        str, typer.Option(metavar="NAME,…", help="Models to compare; pca and those that `isthmus models` lists.")
-    ] = "pca,ae,vae",
+        str,
+        typer.Option(metavar="NAME,…", help="Models to compare; pca, detector and those that `isthmus models` lists."),
+    ] = "pca,ae,vae,detector",
     latent: Annotated[
         str | None,
         typer.Option(

@@ -12,6 +12,9 @@ from .screen import number, print_table
 MOST_SHOWN = 12
 
 
+COLUMNS = {"counts": "column", "image": "pixel", "series": "step"}
+
+
 def explain(
     model: arguments.Model,
     out: arguments.Folder,
@@ -52,9 +55,6 @@ def explain(
         print(f"The page: {out / 'explain.html'}")
 
 
-COLUMNS = {"image": "pixel", "series": "step"}
-
-
 def _show(facts: dict[str, Any]) -> None:
     from .explain_page import summary
 
@@ -64,7 +64,8 @@ def _show(facts: dict[str, Any]) -> None:
         print_table(["unit", "moves", "from", "to"], _moves(facts), left=2)
     else:
         strengths = [[f"unit {entry['unit']}", number(entry["columns"][0]["effect"])] for entry in facts["carries"]]
-        print_table(["unit", f"largest change of a {COLUMNS[facts['domain']]} ({facts['effect_unit']})"], strengths)
+        unit, column = facts["effect_unit"], COLUMNS[facts["domain"]]
+        print_table(["unit", f"largest change of a {column} ({unit})"], strengths)
     for sentence in summary(facts):
         print(sentence)
     if "size_search" in facts:

@@ -136,7 +136,8 @@ def percent(share: float | None) -> str:
 def _walks(facts: View) -> list[View]:
     units = facts["traversals"]["units"]
     if facts["traversals"]["kind"] == "image":
-        return [unit | {"heat": facts["heat_maps"][str(unit["unit"])]} for unit in units]
+        heat = facts.get("heat_maps", {})
+        return [unit | {"heat": heat.get(str(unit["unit"]))} for unit in units]
     carried = {entry["unit"]: entry for entry in facts["carries"]}
     ranges = _ranges(units)
     return [

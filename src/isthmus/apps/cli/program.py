@@ -18,6 +18,7 @@ from .evaluate import evaluate
 from .explain import explain
 from .fit import fit
 from .generate import generate
+from .impute import impute
 from .score import score
 from .screen import INTERRUPTED, print_error, print_interrupted
 
@@ -33,7 +34,21 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-COMMANDS = (compare, fit, encode, decode, generate, evaluate, score, compress, decompress, explain, info, models)
+COMMANDS = (
+    compare,
+    fit,
+    encode,
+    decode,
+    generate,
+    impute,
+    evaluate,
+    score,
+    compress,
+    decompress,
+    explain,
+    info,
+    models,
+)
 for command in COMMANDS:
     app.command()(command)
 

@@ -35,7 +35,7 @@ def score(
 
     estimator = load(model)
     source, rows = read_rows_for(estimator, data)
-    table = scores_of(estimator, rows, row_ids(source, len(rows)))
+    table = scores_of(estimator, rows, row_ids(source, rows.shape[0]))
     write_table(table, out)
     scores, flags = table.column("score").to_numpy(), table.column("flag").to_numpy()
     facts = {

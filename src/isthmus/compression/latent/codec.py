@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from ... import domains
 from ...core.errors import DataError
+from ...core.sparse import HeldRows, dense
 from ...domains.base import Domain
 from ...domains.image import Image, ImageHead
 from ...domains.table import Table
@@ -121,7 +122,7 @@ class LatentCodec(Codec):
         cls,
         model: Variant,
         domain: Domain,
-        calibration_rows: Tensor,
+        calibration_rows: HeldRows,
         count: int | None = None,
         noises: Sequence[float] = NOISES,
     ) -> "LatentCodec":
@@ -132,7 +133,7 @@ class LatentCodec(Codec):
         time.
         Raises DataError for models whose codes or networks cannot be coded with.
         """
-        x = calibration_rows[:CALIBRATION_ROWS]
+        x = dense(calibration_rows[:CALIBRATION_ROWS])
         if not len(x):
             raise DataError("no rows to choose a codec's precision on; give some")
         _posterior_kind(model)  # refuses those that have none

@@ -240,7 +240,11 @@ class Series(Domain):
         return Scale(self.steps, self.mean.tolist(), self.spread.tolist(), self.lengths)
 
     def features(self) -> SeriesFeatures:
-        return SeriesFeatures(self._scale(), self.gaps or (self.lengths is not None and len(self.lengths) > 1))
+        return self._features()
+
+    def _features(self, hides_cells: bool = False) -> SeriesFeatures:
+        varied = self.lengths is not None and len(self.lengths) > 1
+        return SeriesFeatures(self._scale(), self.gaps or varied or hides_cells)
 
     def from_features(self, features: Tensor) -> Tensor:
         scale = self._scale()
@@ -259,8 +263,8 @@ class Series(Domain):
             return self.steps * self.channels > MOST_DENSE_VALUES
         return options.network == "convolutional"
 
-    def encoder(self, outputs: int, options: NetworkOptions) -> Encoder:
-        features, widths = self.features(), self._widths(options)
+    def encoder(self, outputs: int, options: NetworkOptions, hides_cells: bool = False) -> Encoder:
+        features, widths = self._features(hides_cells), self._widths(options)
         if self._convolutional(options):
             return Encoder(features, SeriesEncoder(features, widths, outputs, options.activation))
         return Encoder(features, Perceptron(features.count, widths, outputs, options.activation))

@@ -121,6 +121,16 @@ class Table(Domain):
         cells = [column.cells(numbers[:, i]) for i, column in enumerate(self.columns)]
         return from_arrow(pa.table(cells, names=self.column_names), self.container)
 
+    def filled(self, rows: Rows, tensor: Tensor) -> Rows:
+        """Rows with their missing cells taken from the tensor (rows, columns), every other cell as it is, categories
+        that were not fitted included. Raises DataError for a cell that the column's type cannot hold."""
+        numbers = _numbers(tensor)
+        cells = [
+            column.filled(own, column.cells(numbers[:, i]))
+            for i, (column, own) in enumerate(zip(self.columns, self._cells(rows), strict=True))
+        ]
+        return from_arrow(pa.table(cells, names=self.column_names), self.container)
+
     @property
     def text_columns(self) -> list[str]:
         return [column.name for column in self.columns if is_text(value_type(column.type))]
@@ -137,9 +147,9 @@ class Table(Domain):
         found = (column.surprise(cells) for column, cells in zip(self.columns, self._cells(rows), strict=True))
         return [sentence for sentence in found if sentence]
 
-    def with_densities(self) -> "Table":
+    def with_heavy_tails(self) -> "Table":
         columns = [column.as_number() if isinstance(column, WholeColumn) else column for column in self.columns]
-        return Table(columns, self.container, self.family, missing_modelled=self.missing_modelled)
+        return Table(columns, self.container, "student_t")
 
     def _cells(self, rows: Rows) -> list[pa.Array]:
         """The fitted columns, picked by name, whatever their order."""
@@ -162,8 +172,8 @@ class Table(Domain):
     def from_features(self, features: Tensor) -> Tensor:
         return self.features().inverse(features)
 
-    def encoder(self, outputs: int, options: NetworkOptions) -> Encoder:
-        features = self.features()
+    def encoder(self, outputs: int, options: NetworkOptions, hides_cells: bool = False) -> Encoder:
+        features = TableFeatures(self.columns, mark_all=hides_cells)
         widths = self._widths(features.count, options)
         if options.network != "attention":
             return Encoder(features, Perceptron(features.count, widths, outputs, options.activation))

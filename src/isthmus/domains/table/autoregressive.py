@@ -21,6 +21,7 @@ from ...parts.likelihood import Likelihood
 from ...parts.networks import ACTIVATIONS
 from .bins import Bins
 from .columns import Column
+from .evidence import Evidence, Expectations
 from .symbols import Symbols
 
 # The share of each column given the code alone in the loss of training.
@@ -32,6 +33,9 @@ MOST_HIDDEN = 128
 VECTOR = 16
 # Columns whose logits are in memory together, at most.
 MOST_TOGETHER = 64
+# Draws of each row whose unknown cells are told from all others, and the widest tables for which that is done: it takes
+# time with the square of the columns.
+REFINED, MOST_REFINED_COLUMNS = 8, 64
 # Spreads of initial weights: of all contexts together, and of what reads them.
 FIRST_CONTEXT, FIRST_WEIGHT = 0.4, 0.3
 
@@ -53,6 +57,7 @@ class AutoregressiveHead(nn.Module):
         super().__init__()
         self.outputs = hidden
         self.symbols = Symbols(columns, bins, missing_modelled)
+        self.expectations = Expectations(columns)
         self.activation = ACTIVATIONS[activation]()
         sizes = self.symbols.sizes
         # The last column comes before none.
@@ -183,6 +188,105 @@ class AutoregressiveLikelihood(Likelihood):
         symbols = torch.stack(drawn, dim=-1) if drawn else self.outputs.new_zeros(*self.outputs.shape[:-1], 0).long()
         return head.symbols.draw(symbols, randomness)
 
+    def completed(self, evidence: Evidence, randomness: Randomness) -> tuple[Tensor, Tensor]:
+        """Rows (..., rows, columns), float64, with the unknown cells drawn column by column, and log-weights (...,
+        rows): each known cell's probability, given the columns before it.
+
+        A draw knows the evidence of earlier columns, not that of later ones: its weight makes up for them (sequential
+        importance sampling).
+        """
+        drawn, log_weight = self._drawn(evidence, randomness)
+        symbols = self.head.symbols
+        cells = symbols.draw(drawn, randomness)
+        for column, within in symbols.ranges(evidence).items():
+            cells[..., int(symbols.index[column])] = within.draw(drawn[..., column], randomness)
+        return evidence.imposed_on(cells), log_weight
+
+    def expected(self, evidence: Evidence, log_ratio: Tensor, randomness: Randomness) -> Tensor:
+        """What `Expectations` averages, (rows, expectations), over draws (draws, rows) that are weighted by
+        exp(log_ratio) and by the known cells.
+
+        Of a few draws, resampled by weight, each unknown cell's own distribution given all other cells of the draw is
+        averaged, later ones included, and not the cell itself, which would be noisy (Rao–Blackwell); then it is drawn
+        anew from it (one sweep of Gibbs sampling).
+        """
+        drawn, log_weight = self._drawn(evidence, randomness)
+        weights = (log_ratio + log_weight).softmax(0)
+        columns = self.head.expectations
+        if drawn.shape[-1] > MOST_REFINED_COLUMNS:
+            cells = evidence.imposed_on(self.head.symbols.draw(drawn, randomness))
+            return (weights.unsqueeze(-1) * columns.of_cells(cells)).sum(0)
+        at = (torch.arange(REFINED, device=weights.device) + 0.5) / REFINED
+        chosen = torch.searchsorted(
+            weights.T.cumsum(-1).contiguous(), at.expand(weights.shape[1], -1).contiguous().double()
+        )
+        chosen = chosen.clamp(max=len(weights) - 1).T.unsqueeze(-1)  # (refined, rows, 1)
+        outputs = self.outputs.gather(0, chosen.expand(-1, -1, self.outputs.shape[-1]))
+        drawn = drawn.gather(0, chosen.expand(-1, -1, drawn.shape[-1]))
+        return self._refined(outputs, drawn, evidence, randomness)
+
+    def _refined(self, outputs: Tensor, drawn: Tensor, evidence: Evidence, randomness: Randomness) -> Tensor:
+        """`expected`, given the draws' decoder outputs (draws, rows, outputs) and symbols (draws, rows, columns)."""
+        head, symbols = self.head, self.head.symbols
+        known = outputs.unsqueeze(-2) + head.context_of(drawn)  # (draws, rows, columns, hidden)
+        drawn = drawn.clone()
+        pieces = head.expectations.split(head.expectations.of_cells(evidence.cells))
+        for column, place in enumerate(symbols.index.tolist()):
+            rows = torch.nonzero(evidence.cells[:, place].isnan()).flatten()
+            if not len(rows):
+                continue
+            logits = head.column_logits(column, known[:, rows, column]).double()
+            if symbols.missing[column] >= 0:
+                logits[..., -1] = -torch.inf
+            logs = logits.log_softmax(-1)
+            change = None
+            if head.context is not None and column < len(head.offset):
+                start = int(head.offset[column])
+                each = head.context[start : start + logits.shape[-1]]
+                change = each - each[drawn[:, rows, column]].unsqueeze(-2)  # (draws, rows, symbols, hidden)
+                for later in range(column + 1, len(symbols.sizes)):
+                    told = head.column_logits(later, known[:, rows, later].unsqueeze(-2) + change).log_softmax(-1)
+                    there = drawn[:, rows, later, None, None].expand(*logs.shape, 1)
+                    logs = logs + told.gather(-1, there).squeeze(-1)
+            pieces[place][rows] = symbols.expectation(column, logs.softmax(-1).mean(0))
+            if change is not None:
+                new = Categorical(logs).sample(randomness).long()
+                step = change.gather(-2, new[..., None, None].expand(*new.shape, 1, change.shape[-1]))
+                known[:, rows, column + 1 :] += step
+                drawn[:, rows, column] = new
+        return torch.cat(pieces, dim=-1)
+
+    def _drawn(self, evidence: Evidence, randomness: Randomness) -> tuple[Tensor, Tensor]:
+        """Symbols (..., rows, columns with symbols), the unknown ones drawn, and the log-weights of `completed`."""
+        head, total, symbols = self.head, self.outputs, self.head.symbols
+        bias = head.context_bias if self.context else head.bias
+        known, share, beside = symbols(evidence.cells.to(total.dtype))
+        given = ~evidence.cells.index_select(-1, symbols.index).isnan()
+        ranges = symbols.ranges(evidence)
+        log_weight = torch.zeros(total.shape[:-1], dtype=torch.float64, device=total.device)
+        drawn = []
+        for column in range(len(symbols.sizes)):
+            logits = head.column_logits(column, total + bias[column]).double()
+            if evidence.filled and symbols.missing[column] >= 0:
+                logits[..., -1] = -torch.inf
+            logs = logits.log_softmax(-1)
+            if column in ranges:
+                logs = logs + _padded(ranges[column].log_share, logs.shape[-1], -torch.inf)
+                log_weight = log_weight + logs.logsumexp(-1)
+                # Where no symbol has any of the range the weight says so, and any symbol will do.
+                logs = logs.clamp(min=-1e300)
+            symbol = Categorical(logs).sample(randomness).long()
+            told = known[..., column].expand_as(symbol)
+            cell = logs.gather(-1, told.unsqueeze(-1)).squeeze(-1) + share[..., column]
+            observed = given[..., column]
+            log_weight = log_weight + torch.logaddexp(cell, beside[..., column].double()).masked_fill(~observed, 0.0)
+            symbol = torch.where(observed, told, symbol)
+            drawn.append(symbol)
+            if self.context and head.context is not None and column < len(head.offset):
+                total = total + embedding(symbol + head.offset[column], head.context)
+        none = symbols.index.new_zeros(*self.outputs.shape[:-1], 0)
+        return torch.stack(drawn, dim=-1) if drawn else none, log_weight
+
     def mode(self) -> Tensor:
         """Of each column given the codes alone: the expected value of numbers, the most probable category. No cell is
         missing."""
@@ -211,5 +315,5 @@ class AutoregressiveLikelihood(Likelihood):
         return torch.cat(pieces, dim=-1).index_select(-1, self.head.order)
 
 
-def _padded(values: Tensor, width: int) -> Tensor:
-    return pad(values, (0, width - len(values)))
+def _padded(values: Tensor, width: int, filling: float = 0.0) -> Tensor:
+    return pad(values, (0, width - len(values)), value=filling)

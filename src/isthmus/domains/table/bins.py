@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 from torch import Tensor, nn
 
 from ...core.randomness import Randomness
+from ...parts.distributions import Categorical
 from .columns import Quantity
 from .scaling import Scaling
 
@@ -103,7 +104,8 @@ class BinnedQuantities(nn.Module):
     end: Tensor
     low: Tensor
     high: Tensor
-    log_share: Tensor
+    share: Tensor  # of its symbol, of each bin
+    log_share: Tensor  # of that, for each unit of scaled numbers
     cumulative_share: Tensor
     centre: Tensor
     whole: Tensor
@@ -135,6 +137,7 @@ class BinnedQuantities(nn.Module):
             "end": (start[held] + width).float(),
             "low": low[held],
             "high": high[held],
+            "share": torch.from_numpy(share),
             "log_share": torch.from_numpy(np.log(share)).float() - width.log().float(),
             "cumulative_share": torch.from_numpy(cumulative),
             "centre": torch.from_numpy(centre).float(),
@@ -177,9 +180,58 @@ class BinnedQuantities(nn.Module):
         cells = self.scaling.restore(torch.lerp(*ends, randomness.uniform(*symbol.shape).double()))
         return torch.minimum(torch.maximum(cells, low), high)
 
+    def within(self, column: int, low: Tensor, high: Tensor) -> "WithinRange":
+        """The symbols of a column, given low ≤ number ≤ high."""
+        bins = slice(int(self.first[column]), int(self.first[column]) + int(torch.isfinite(self.start[column]).sum()))
+        half = self.scaling.step[column].double() / 2
+
+        def scaled(numbers: Tensor) -> Tensor:
+            return self.scaling(numbers.unsqueeze(-1).expand(-1, len(self.sizes)))[..., column]
+
+        lowest, highest = self.low[bins], self.high[bins]
+        start, end = scaled(lowest - half), scaled(highest + half)
+        inside = torch.maximum(lowest, low), torch.minimum(highest, high)
+        clipped = scaled(inside[0] - half), scaled(inside[1] + half)
+        # A frequent real number is alone in a bin without a width: it is in the range, or is not.
+        share = torch.where(end > start, (clipped[1] - clipped[0]) / (end - start), 1.0).clamp(0.0, 1.0)
+        share = torch.where(inside[0] <= inside[1], share, 0.0)
+        return WithinRange(self, column, self.symbol[bins], (self.share[bins] * share).log(), clipped, inside)
+
     def centres(self, column: int) -> Tensor:
         """The mean scaled number of each symbol of a column."""
         return self.centre[self.first_symbol[column] :][: self.sizes[column]]
+
+
+class WithinRange:
+    """What is left of a column's bins and symbols within a range."""
+
+    def __init__(
+        self,
+        binned: BinnedQuantities,
+        column: int,
+        symbol: Tensor,
+        log_share: Tensor,
+        scaled: tuple[Tensor, Tensor],
+        ends: tuple[Tensor, Tensor],
+    ):
+        """Of each bin: its symbol, the log of its share of that symbol that lies within the range, and the ends of that
+        part, in scaled numbers and in numbers."""
+        self.binned, self.column, self.scaled, self.ends = binned, column, scaled, ends
+        of_symbol = symbol == torch.arange(binned.sizes[column], device=symbol.device).unsqueeze(-1)
+        self.log_bins = log_share.masked_fill(~of_symbol, -torch.inf)  # (symbols, bins)
+        self.log_share = self.log_bins.logsumexp(-1)
+        """The log of each symbol's share within the range, (symbols,)."""
+
+    def draw(self, symbol: Tensor, randomness: Randomness) -> Tensor:
+        """Numbers within the range, drawn within their symbols (...), float64."""
+        bin = Categorical(self.log_bins[symbol].clamp(min=-1e300)).sample(randomness).long()
+        start, end = (ends[bin] for ends in self.scaled)
+        y = torch.lerp(start, end, randomness.uniform(*symbol.shape).double())
+        numbers = self.binned.scaling.restore(y.unsqueeze(-1).expand(*y.shape, len(self.binned.sizes)))[
+            ..., self.column
+        ]
+        low, high = (ends[bin] for ends in self.ends)
+        return torch.minimum(torch.maximum(numbers, low), high)
 
 
 def _numbered(bins: Bins) -> list[int]:

@@ -15,10 +15,10 @@ from ...parts.distributions import (
     Bernoulli,
     Categorical,
     DiscretisedLogistic,
-    Distribution,
     Gaussian,
     Mixture,
     StudentT,
+    Symmetric,
 )
 from .columns import CategoryColumn, NumberColumn, Quantity, WholeColumn
 from .rare import RareCategories
@@ -57,6 +57,10 @@ class Block(nn.Module, ABC):
     def mode(self, outputs: Tensor) -> Tensor:
         """The best single guess of each cell."""
 
+    def expectations(self, outputs: Tensor) -> Tensor:
+        """The expected cells, or the probability of each category, one column's after another's (..., rows, all)."""
+        return self.mode(outputs)
+
 
 class QuantityBlock(Block):
     """Columns whose cells have a scale, and a range that samples stay in."""
@@ -78,6 +82,28 @@ class QuantityBlock(Block):
             "highest": self.scaling(high).float(),
         }.items():
             self.register_buffer(name, end, persistent=False)
+
+    @abstractmethod
+    def sample_within(
+        self, outputs: Tensor, low: Tensor, high: Tensor, randomness: Randomness
+    ) -> tuple[Tensor, Tensor]:
+        """Cells drawn given low ≤ cell ≤ high, float64, and the log of each one's probability of that, (..., rows,
+        columns) both. Ends (columns,) are numbers, infinite where there is none."""
+
+    def _truncated(
+        self,
+        distribution: Symmetric | Mixture,
+        edges: tuple[Tensor, Tensor],
+        ends: tuple[Tensor, Tensor],
+        randomness: Randomness,
+    ) -> tuple[Tensor, Tensor]:
+        """`sample_within`, given the edges of the range in scaled numbers."""
+        # Draws beyond the fitted range count as its ends: a range that holds an end holds what lies beyond it.
+        (low, high), infinite = ends, torch.full_like(edges[0], torch.inf)
+        start = torch.where(low <= self.low, -infinite, edges[0])
+        end = torch.where(high >= self.high, infinite, edges[1])
+        cells = self._restored_in_range(distribution.sample_within(start, end, randomness))
+        return torch.minimum(torch.maximum(cells, low), high), distribution.log_mass(start, end)
 
     def _restored_in_range(self, y: Tensor) -> Tensor:
         cells = self.scaling.restore(torch.minimum(torch.maximum(y, self.lowest), self.highest))
@@ -118,7 +144,7 @@ class NumberBlock(QuantityBlock):
         if family == "student_t":
             self.log_degrees = nn.Parameter(torch.full((self.columns,), math.log(5.0)))
 
-    def _distribution(self, outputs: Tensor) -> Distribution:
+    def _distribution(self, outputs: Tensor) -> Symmetric | Mixture:
         if self.family == "mixture":
             logits, mean, log_scale = self._component_outputs(outputs)
             return Mixture(logits, Gaussian(mean, log_scale.clamp(LEAST_LOG_SCALE_PER_ROW, LOG_SCALE_BOUNDS[1])))
@@ -132,6 +158,12 @@ class NumberBlock(QuantityBlock):
 
     def sample(self, outputs: Tensor, randomness: Randomness) -> Tensor:
         return self._restored_in_range(self._distribution(outputs).sample(randomness))
+
+    def sample_within(
+        self, outputs: Tensor, low: Tensor, high: Tensor, randomness: Randomness
+    ) -> tuple[Tensor, Tensor]:
+        edges = self.scaling(low), self.scaling(high)
+        return self._truncated(self._distribution(outputs), edges, (low, high), randomness)
 
     def mode(self, outputs: Tensor) -> Tensor:
         return self._restored_in_range(self._distribution(outputs).mean)
@@ -154,7 +186,7 @@ class WholeBlock(QuantityBlock):
         for name, values in {"first": first, "last": last, "narrowest": torch.minimum(low_width, high_width)}.items():
             self.register_buffer(name, values, persistent=False)
 
-    def _distribution(self, outputs: Tensor, width: Tensor) -> Distribution:
+    def _distribution(self, outputs: Tensor, width: Tensor) -> Symmetric | Mixture:
         """Of scaled numbers, in cells of this width."""
         # Much narrower than a cell, all mass is in one cell already.
         least = (self.narrowest.log() - 3.0).clamp(max=LOG_SCALE_BOUNDS[0] + 3.0)
@@ -173,6 +205,13 @@ class WholeBlock(QuantityBlock):
 
     def sample(self, outputs: Tensor, randomness: Randomness) -> Tensor:
         return self._restored_in_range(self._distribution(outputs, self.narrowest).sample(randomness))
+
+    def sample_within(
+        self, outputs: Tensor, low: Tensor, high: Tensor, randomness: Randomness
+    ) -> tuple[Tensor, Tensor]:
+        (first, low_width), (last, high_width) = self.scaling.cells(low), self.scaling.cells(high)
+        edges = first - low_width / 2, last + high_width / 2
+        return self._truncated(self._distribution(outputs, self.narrowest), edges, (low, high), randomness)
 
     def mode(self, outputs: Tensor) -> Tensor:
         return self._restored_in_range(self._distribution(outputs, self.narrowest).mean)
@@ -193,6 +232,9 @@ class BooleanBlock(Block):
 
     def mode(self, outputs: Tensor) -> Tensor:
         return Bernoulli(outputs).mode
+
+    def expectations(self, outputs: Tensor) -> Tensor:
+        return Bernoulli(outputs).mean
 
 
 class CategoryBlock(Block):
@@ -226,3 +268,6 @@ class CategoryBlock(Block):
     def mode(self, outputs: Tensor) -> Tensor:
         # Rare categories stand in order of frequency: the shared code is the code of the commonest of them.
         return self._distribution(outputs).mode
+
+    def expectations(self, outputs: Tensor) -> Tensor:
+        return self._distribution(outputs).probabilities.flatten(-2).index_select(-1, self.slot)

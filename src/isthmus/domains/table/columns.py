@@ -52,6 +52,26 @@ class Column(BaseModel, ABC):
     def cells(self, numbers: np.ndarray) -> pa.Array:
         """Numbers → cells of the column's own type."""
 
+    def filled(self, cells: pa.Array, filling: pa.Array) -> pa.Array:
+        """Cells, and where one is missing that of `filling`, in the column's own type."""
+        cells = plain(cells)
+        if cells.null_count == len(cells):
+            return filling
+        inner = value_type(self.type)
+        try:
+            known = cells.cast(inner)
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as failure:
+            reason = str(failure).splitlines()[0]
+            raise DataError(f"column '{self.name}' should hold {inner}, and a cell is none: {reason}") from None
+        gone = pc.call_function("is_null", [known], pc.NullOptions(nan_is_null=True))
+        whole = pc.call_function("if_else", [gone, plain(filling).cast(inner), known])
+        if not pa.types.is_dictionary(self.type):
+            return whole
+        # The fitted dictionary first, so that its order stays; values that it lacks come after.
+        values = pa.concat_arrays([filling.dictionary.cast(inner), whole]).unique()
+        index = pc.call_function("index_in", [whole], pc.SetLookupOptions(values)).cast(self.type.index_type)
+        return pa.DictionaryArray.from_arrays(index, values, ordered=self.type.ordered)
+
     def texts(self, numbers: np.ndarray) -> list[str | None]:
         """Numbers → cells as a person reads them, None where missing."""
         return self.cells(numbers).cast(pa.string()).to_pylist()

@@ -25,10 +25,11 @@ class TableFeatures(nn.Module):
     slot_code: Tensor
     slot_last: Tensor
 
-    def __init__(self, columns: Sequence[Column]):
+    def __init__(self, columns: Sequence[Column], mark_all: bool = False):
+        """With `mark_all`, missing cells are marked in columns that had none when fitted, too."""
         super().__init__()
         numeric = [i for i, column in enumerate(columns) if isinstance(column, Quantity | BooleanColumn)]
-        marked = [place for place, i in enumerate(numeric) if columns[i].has_missing]
+        marked = [place for place, i in enumerate(numeric) if mark_all or columns[i].has_missing]
         # A slot is one place in the one-hot code: the column it belongs to, its code, and the last code of that column.
         slots = [
             (i, code, column.modelled - 1)

@@ -8,8 +8,9 @@ from torch import Tensor, nn
 
 from ...core.randomness import Randomness
 from ...parts.likelihood import Likelihood
-from .blocks import Block, BooleanBlock, CategoryBlock, NumberBlock, WholeBlock
+from .blocks import Block, BooleanBlock, CategoryBlock, NumberBlock, QuantityBlock, WholeBlock
 from .columns import BooleanColumn, CategoryColumn, Column, NumberColumn, WholeColumn
+from .evidence import Evidence
 from .missing import MissingCells
 
 Kind = TypeVar("Kind", bound=Column)
@@ -73,12 +74,51 @@ class TableLikelihood(Likelihood):
         self.parts = list(zip(head.blocks, of_blocks, strict=True))
 
     def log_prob_per_feature(self, x: Tensor) -> Tensor:
-        cells = self._in_order([self._log_prob(block, outputs, x) for block, outputs in self.parts], 0.0)
+        cells = self.log_prob_of_cells(x)
         return cells if self.head.missing is None else cells + self.head.missing.log_prob(self.of_missing, x)
+
+    def log_prob_of_cells(self, x: Tensor) -> Tensor:
+        """`log_prob_per_feature`, with a missing cell no evidence."""
+        return self._in_order([self._log_prob(block, outputs, x) for block, outputs in self.parts], 0.0)
 
     def sample(self, randomness: Randomness) -> Tensor:
         rows = self._in_order([block.sample(outputs, randomness) for block, outputs in self.parts], torch.nan)
         return rows if self.head.missing is None else self.head.missing.emptied(self.of_missing, rows, randomness)
+
+    def completed(self, evidence: Evidence, randomness: Randomness) -> tuple[Tensor, Tensor]:
+        """Rows (..., rows, columns), float64, with the unknown cells drawn, and the log-probability (..., rows) that
+        the evidence had. As columns are independent given the codes, the draws are from p(row | codes, evidence)."""
+        log_weight = self.log_prob_of_cells(evidence.cells.to(self.like.dtype)).double().sum(-1)
+        pieces, ranged = [], set(evidence.ranged)
+        for block, outputs in self.parts:
+            if isinstance(block, QuantityBlock) and not ranged.isdisjoint(block.index.tolist()):
+                low, high = (end.index_select(0, block.index) for end in (evidence.low, evidence.high))
+                cells, log_mass = block.sample_within(outputs, low, high, randomness)
+                # A column without a range has all its mass within; one with a known cell has no range.
+                log_weight = log_weight + log_mass.sum(-1)
+            else:
+                cells = block.sample(outputs, randomness)
+            pieces.append(cells.double())
+        rows = self._in_order(pieces, torch.nan)
+        if self.head.missing is not None and not evidence.filled:
+            required = evidence.required
+            log_weight = log_weight + self.head.missing.log_present(self.of_missing, required).double()
+            rows = torch.where(required, rows, self.head.missing.emptied(self.of_missing, rows, randomness))
+        return evidence.imposed_on(rows), log_weight
+
+    def expected(self, evidence: Evidence, log_ratio: Tensor, randomness: Randomness) -> Tensor:
+        """What `Expectations` averages, (rows, expectations), NaN of empty columns, over draws of codes (draws, rows)
+        that are weighted by exp(log_ratio) and by the known cells."""
+        log_weights = log_ratio + self.log_prob_of_cells(evidence.cells.to(self.like.dtype)).sum(-1)
+        weights = log_weights.double().softmax(0)
+        pieces = {}
+        for block, outputs in self.parts:
+            widths = block.rare.sizes if isinstance(block, CategoryBlock) else [1] * block.columns
+            columns = block.expectations(outputs).double().split(widths, dim=-1)
+            pieces |= dict(zip(block.index.tolist(), columns, strict=True))
+        empty = self.like.new_full((*self.leading, 1), torch.nan, dtype=torch.float64)
+        expected = torch.cat([pieces.get(place, empty) for place in range(len(self.head.place))], dim=-1)
+        return (weights.unsqueeze(-1) * expected).sum(0)
 
     def mode(self) -> Tensor:
         """No cell is missing."""

@@ -33,6 +33,11 @@ class MissingCells(nn.Module):
         none = log_prob.new_zeros(*log_prob.shape[:-1], x.shape[-1])
         return none.index_copy(-1, self.index, log_prob)
 
+    def log_present(self, outputs: Tensor, required: Tensor) -> Tensor:
+        """Log-probability that none of the required cells (rows, columns) is missing, (..., rows)."""
+        present = Bernoulli(outputs).log_prob(torch.zeros_like(outputs))
+        return present.masked_fill(~required.index_select(-1, self.index), 0.0).sum(-1)
+
     def emptied(self, outputs: Tensor, rows: Tensor, randomness: Randomness) -> Tensor:
         """Rows (..., columns) without the cells that are drawn to be missing."""
         missing = Bernoulli(outputs).sample(randomness) > 0

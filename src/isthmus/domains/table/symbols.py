@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from ...core.randomness import Randomness
-from .bins import NEVER, OUTSIDE, BinnedQuantities, Bins
-from .columns import CategoryColumn, Column, EmptyColumn, Quantity
+from .bins import NEVER, OUTSIDE, BinnedQuantities, Bins, WithinRange
+from .columns import BooleanColumn, CategoryColumn, Column, EmptyColumn, Quantity
+from .evidence import Evidence
 from .rare import RareCategories
 
 # Before training, a missing cell is taken to be this probable.
@@ -37,6 +38,7 @@ class Symbols(nn.Module):
         held = [columns[i] for i in index]
         quantities = [place for place, column in enumerate(held) if isinstance(column, Quantity)]
         codes = [place for place in range(len(held)) if place not in set(quantities)]
+        self.booleans = {place for place, column in enumerate(held) if isinstance(column, BooleanColumn)}
         self.binned = BinnedQuantities([column for column in held if isinstance(column, Quantity)], bins)
         self.rare = RareCategories([held[place] for place in codes])
         optional = [column.has_missing and missing_modelled for column in held]
@@ -81,6 +83,15 @@ class Symbols(nn.Module):
         unheard = x.index_select(-1, self.index).isnan() & (self.missing < 0)
         return self.table(cells.masked_fill(unheard, 0.0), 0.0)
 
+    def ranges(self, evidence: Evidence) -> dict[int, WithinRange]:
+        """What is left of the columns with a range, by their place among those with symbols."""
+        places = {int(self.index[place]): (number, int(place)) for number, place in enumerate(self.quantities)}
+        return {
+            place: self.binned.within(number, evidence.low[column], evidence.high[column])
+            for column, (number, place) in places.items()
+            if column in evidence.ranged
+        }
+
     def draw(self, symbols: Tensor, randomness: Randomness) -> Tensor:
         """Rows (…, columns of the table), float64, drawn within their symbols."""
         gone = symbols == self.missing
@@ -100,6 +111,16 @@ class Symbols(nn.Module):
         if column not in quantities:
             return torch.zeros(self.sizes[column])
         return nn.functional.pad(self.binned.centres(quantities.index(column)), (0, 1))[: self.sizes[column]]
+
+    def expectation(self, column: int, shares: Tensor) -> Tensor:
+        """What `Expectations` holds of a column whose symbols have these probabilities (rows, symbols)."""
+        quantities = self.quantities.tolist()
+        if column in quantities:
+            number, centres = quantities.index(column), self.centres(column)
+            scaled = centres.unsqueeze(-1).expand(-1, len(quantities))
+            return shares @ self.binned.scaling.restore(scaled)[:, number].to(shares.dtype).unsqueeze(-1)
+        observed = shares[:, : int(self.missing[column])] if self.missing[column] >= 0 else shares
+        return observed[:, 1:] if column in self.booleans else observed
 
     def guess(self, numbers: Tensor, codes: Tensor) -> Tensor:
         """Expected scaled numbers and likeliest codes, (..., columns with symbols) each → rows."""

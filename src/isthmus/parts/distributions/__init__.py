@@ -7,8 +7,13 @@ from .categorical import Categorical
 from .discretised_logistic import DiscretisedLogistic
 from .gaussian import Gaussian
 from .mixture import Mixture
+from .multinomial import Multinomial
+from .negative_binomial import NegativeBinomial
 from .point_mass import PointMass
+from .poisson import Poisson
 from .student_t import StudentT
+from .symmetric import Symmetric
+from .zero_inflated import ZeroInflated
 
 __all__ = [
     "Bernoulli",
@@ -18,6 +23,11 @@ __all__ = [
     "Distribution",
     "Gaussian",
     "Mixture",
+    "Multinomial",
+    "NegativeBinomial",
     "PointMass",
+    "Poisson",
     "StudentT",
+    "Symmetric",
+    "ZeroInflated",
 ]

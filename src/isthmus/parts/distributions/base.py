@@ -1,7 +1,10 @@
 """What every distribution offers."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 
+import numpy as np
+import torch
 from torch import Tensor
 
 from ...core.randomness import Randomness
@@ -47,3 +50,13 @@ def open_uniform(randomness: Randomness, shape: tuple[int, ...]) -> Tensor:
     """Draws from the open interval (0, 1), so that their logarithms are finite."""
     # The generator gives multiples of 2⁻²⁴ from 0 on; 0 stands for the interval [0, 2⁻²⁴) and is moved to its middle.
     return randomness.uniform(*shape).clamp_min(2.0**-25)
+
+
+def drawn_by_numpy(draw: Callable[..., np.ndarray], randomness: Randomness, *parameters: Tensor) -> Tensor:
+    """What NumPy draws with these parameters, which it broadcasts: torch lacks some distributions on some devices.
+
+    The generator's seed comes from the stream itself, so that the next draws are others.
+    """
+    seed = (randomness.uniform(2).double() * 2**24).long().tolist()
+    values = draw(np.random.default_rng(seed), *(each.detach().cpu().double().numpy() for each in parameters))
+    return torch.from_numpy(np.asarray(values)).to(parameters[0])

@@ -7,7 +7,8 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from ...core.randomness import Randomness
-from .base import Distribution, open_uniform, tensor_like
+from .base import open_uniform, tensor_like
+from .symmetric import Symmetric
 
 # A cell is at most exp(15), some three million, scales wide. A narrower logistic is a point mass to every user, but its
 # gradients would overflow.
@@ -16,7 +17,7 @@ _LARGEST_LOG_WIDTH = 15.0
 _LEAST_LOG_WIDTH = -80.0
 
 
-class DiscretisedLogistic(Distribution):
+class DiscretisedLogistic(Symmetric):
     """A logistic rounded to a grid of spacing `step` (Kingma et al. 2016; Salimans et al. 2017).
 
     The mass of a grid point x is that of the logistic on [x - step/2, x + step/2]. The grid ends at `low` and `high`,
@@ -24,7 +25,8 @@ class DiscretisedLogistic(Distribution):
     and broadcast. Grid points are low + k·step, or k·step where there is no low edge.
     A value beyond an edge is none that the distribution gives; it is scored by the logistic without edges, so that the
     farther out it lies the stranger it is.
-    The scale counts as at least exp(-15) steps.
+    The scale counts as at least exp(-15) steps. `log_mass` and `sample_within` are those of the logistic itself, before
+    it is rounded: ranges end halfway between grid points.
     """
 
     def __init__(
@@ -62,6 +64,12 @@ class DiscretisedLogistic(Distribution):
         )  # the step's shape is part of the scale's
         standard = torch.logit(open_uniform(randomness, shape))
         return self._on_grid(self.location + torch.exp(self.log_scale) * standard)
+
+    def cumulative(self, standard: Tensor) -> Tensor:
+        return torch.sigmoid(standard)
+
+    def quantile(self, probability: Tensor) -> Tensor:
+        return torch.logit(probability)
 
     @property
     def mean(self) -> Tensor:

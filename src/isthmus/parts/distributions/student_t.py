@@ -1,17 +1,22 @@
 """Student's t distribution."""
 
 import math
+from collections.abc import Callable
+from typing import Any
 
+import numpy as np
 import torch
+from scipy.special import stdtr, stdtrit
 from torch import Tensor
 
 from ...core.randomness import Randomness
-from .base import Distribution, open_uniform, tensor_like
+from .base import open_uniform, tensor_like
+from .symmetric import Symmetric
 
 HALF_LOG_PI = 0.5 * math.log(math.pi)
 
 
-class StudentT(Distribution):
+class StudentT(Symmetric):
     """location + exp(log_scale) · t, where t has `degrees` (> 0) degrees of freedom: a Gaussian with heavy tails.
 
     Samples are differentiable in all three parameters.
@@ -35,6 +40,17 @@ class StudentT(Distribution):
         radius = torch.sqrt(self.degrees * torch.expm1(-2 / self.degrees * log_uniform))
         standard = radius * torch.cos(2 * math.pi * randomness.uniform(*shape))
         return self.location + torch.exp(self.log_scale) * standard
+
+    def cumulative(self, standard: Tensor) -> Tensor:
+        return self._by_scipy(stdtr, standard)
+
+    def quantile(self, probability: Tensor) -> Tensor:
+        return self._by_scipy(stdtrit, probability)
+
+    def _by_scipy(self, function: Callable[..., Any], values: Tensor) -> Tensor:
+        """torch has no incomplete beta function."""
+        degrees = self.degrees.detach().double().cpu().numpy()
+        return torch.from_numpy(np.asarray(function(degrees, values.detach().cpu().numpy()))).to(values.device)
 
     @property
     def mean(self) -> Tensor:
