@@ -440,7 +440,7 @@ class VAE(_Estimator):
         beta: weight on the KL term; 1 gives the evidence lower bound (default 1.0)
         free_bits: nats each latent unit may carry before its KL is charged (default 0.0)
         warmup: epochs over which the KL term's weight rises from 0, at most half of all (default 0.0)
-        mask_fraction: share of cells hidden from the encoder in training (tables, counts) (default 0.0)
+        mask_fraction: share of cells hidden from the encoder in training (tables, counts, series) (default 0.0)
         kl: how the KL term is found (default 'closed form')
         hidden: widths of the hidden layers, such as (400,); the decoder mirrors the encoder (default 'auto')
         network: kind of network; convolutional is for images and series, attention between columns for tables

@@ -76,9 +76,10 @@ def test_rows_come_back_exactly(name, case):
 @every_case
 def test_sets_of_rows_stand_beside_each_other(name, case):
     _, rows, _ = fitted(name, case)
-    half = (len(rows) if isinstance(rows, list) else rows.shape[0]) // 2
+    count = len(rows) if isinstance(rows, list) else rows.shape[0]
+    half = count // 2
     domain, (x, y) = domains.find(name).fit_together({"some rows": rows[:half], "others": rows[half:]})
-    assert (len(x), len(y)) == (half, rows.shape[0] - half)
+    assert (len(x), len(y)) == (half, count - half)
     _, (again, whole) = domains.find(name).fit_together({"all": rows, "all again": rows})
     assert x.shape[1:] == y.shape[1:] and domain.values(y).shape == (len(y), len(domain.column_names))
     torch.testing.assert_close(again, whole, rtol=0, atol=0, equal_nan=True)

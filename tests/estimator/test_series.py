@@ -51,11 +51,25 @@ def test_gaps_are_filled_in_and_ends_continued(vae):
     """Far closer than the channel's mean, whose error is the sine's own spread, 0.7."""
     rows = sines(40, 3)
     gapped = rows.copy()
-    gapped[:, 10:13] = np.nan
-    filled = vae.reconstruct(gapped, only_missing=True)
+    gapped[:20, 10:13] = np.nan
+    gapped[20:, 16:] = np.nan
     observed = ~np.isnan(gapped)
-    np.testing.assert_array_equal(filled[observed], gapped[observed])
-    assert np.sqrt(np.square(filled - rows)[~observed].mean()) < 0.2
+    guess, draws = vae.impute(gapped), vae.impute(gapped, draws=20)
+    for filled in (guess, *draws):
+        np.testing.assert_array_equal(filled[observed], gapped[observed])
+        assert np.isfinite(filled).all()
+    assert np.sqrt(np.square(guess - rows)[~observed].mean()) < 0.25
+    # What is drawn has the noise of what is observed, a twentieth, at least.
+    assert np.std(draws, axis=0)[~observed].min() > 0.02
+
+
+def test_series_of_many_lengths_keep_theirs():
+    series = [each[: STEPS - place % 7] for place, each in enumerate(sines(60, 7))]
+    series[3][4:6] = np.nan
+    vae = isthmus.VAE(latent_dim=2, hidden=(16,), epochs=3, mask_fraction=0.2, random_state=0).fit(series)
+    for made in (vae.reconstruct(series), vae.impute(series), *vae.impute(series, draws=2)):
+        assert [each.shape for each in made] == [each.shape for each in series]
+        assert all(np.isfinite(each).all() for each in made)
 
 
 def test_a_model_comes_back_from_its_file(vae, tmp_path):

@@ -34,7 +34,7 @@ from .codes import PRIORS, codes_of, fitted_prior
 from .codes.base import CodePrior
 from .conditions import conditions_of, drawn_under, evidence_of
 from .fitting import Fitting, Trained, split
-from .imputing import imputed, table_of
+from .imputing import check_imputable, filled, imputed, table_of
 from .inference import BATCH, as_input, batch_rows, chosen_device, in_batches, scoring_rows, steady_products
 from .options import SharedOptions
 from .sampling import MOST_PRIOR_ROWS, MOST_SEARCH_ROWS, sampled
@@ -137,7 +137,7 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin,
         return self.domain_.guesses(self.reconstruct_tensors(self._tensors(X)))
 
     def impute(self, X: Rows, draws: int | None = None, random_state: Any = None) -> Any:
-        """Rows of a table with their missing cells filled in, and every observed cell as it is.
+        """Rows of a table, or series, with their missing cells filled in, and every observed cell as it is.
 
         Of a missing number the mean given the observed cells of its row, which minimises the squared error, and of a
         category the most probable one; or, with `draws`, a list of so many tables, each with one draw of all that is
@@ -148,14 +148,15 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin,
         Raises DataError for images, and OptionError for draws below 1.
         """
         check_is_fitted(self)
-        table = table_of(self.domain_)
+        domain = self.domain_
+        check_imputable(domain)
         if draws is not None:
             _check_count("draws", draws)
         seed = self._seed if random_state is None else seed_from(random_state)
         rows = checked_rows(self, X, reset=False, gaps=True)
-        check_fits_domain(rows, table)
-        made = imputed(self.model_, table, table.tensors(rows), draws, seed, self._device)
-        copies = [table.filled(rows, copy) for copy in made]
+        check_fits_domain(rows, domain)
+        made = imputed(self.model_, domain, dense(domain.tensors(rows)), draws, seed, self._device)
+        copies = [filled(domain, rows, copy) for copy in made]
         return copies[0] if draws is None else copies
 
     def sample(

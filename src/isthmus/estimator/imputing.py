@@ -1,4 +1,4 @@
-"""Missing cells of tables, filled in by what the observed ones say.
+"""Missing cells of tables and series, filled in by what the observed ones say.
 
 Codes are drawn from q(z|observed cells), and weighted by p(observed cells|z) p(z) / q(z|observed cells), so that they
 stand for p(z|observed cells) even where the encoder is wrong about it (MIWAE: Mattei & Frellsen, 2019,
@@ -24,8 +24,8 @@ from .inference import as_input, in_batches, scoring_rows
 DRAWS, NUMBERS_PER_CELL = 64, 16
 
 
-def imputed(model: Variant, table: Table, x: Tensor, copies: int | None, seed: int, device: torch.device) -> Tensor:
-    """The rows x (rows, columns) of a table with their missing cells filled in, (copies, rows, columns), float64.
+def imputed(model: Variant, domain: Domain, x: Tensor, copies: int | None, seed: int, device: torch.device) -> Tensor:
+    """The rows x (rows, cells) of a table or of series with their missing cells filled in, (copies, rows, cells), float64.
 
     Without `copies`, one copy of best guesses, which for each row depend on that row alone: the mean of numbers, the
     most probable category. With, draws of all missing cells of a row together.
@@ -37,15 +37,18 @@ def imputed(model: Variant, table: Table, x: Tensor, copies: int | None, seed: i
     size = scoring_rows(x.shape[1] * NUMBERS_PER_CELL, DRAWS)
     gaps = x[incomplete]
     if copies is None:
-        expectations = Expectations(table.columns)
 
         def guesses(rows: Tensor) -> Tensor:
-            return _guesses(model, rows, expectations, EvenRandomness(seed, "impute", device=device))
+            randomness = EvenRandomness(seed, "impute", device=device)
+            if isinstance(domain, Table):
+                return _guesses(model, rows, Expectations(domain.columns), randomness)
+            return _expected(model, rows, randomness)
 
         made = in_batches(guesses, gaps, size, device).unsqueeze(0)
     else:
         randomness = Randomness(seed, "impute", device=device)
-        made = in_batches(lambda rows: _draws(model, rows, copies, randomness), gaps, size, device).movedim(1, 0)
+        draws = _draws if isinstance(domain, Table) else _independent_draws
+        made = in_batches(lambda rows: draws(model, rows, copies, randomness), gaps, size, device).movedim(1, 0)
     filled[:, incomplete] = torch.where(gaps.isnan(), made, gaps.double())
     return filled
 
@@ -55,6 +58,17 @@ def table_of(domain: Domain) -> Table:
     if not isinstance(domain, Table):
         raise DataError(f"missing cells are those of tables; the model was fitted to {domain.name} data")
     return domain
+
+
+def filled(domain: Domain, rows: Any, tensor: Tensor) -> Any:
+    """Rows as they were given, with the missing cells of the tensor."""
+    return domain.filled(rows, tensor) if isinstance(domain, Table) else domain.rows(tensor)
+
+
+def check_imputable(domain: Domain) -> None:
+    """Raises DataError unless cells of such rows can be missing and filled in: those of tables and of series."""
+    if domain.places is None:
+        table_of(domain)
 
 
 def _guesses(model: Variant, x: Tensor, expectations: Expectations, randomness: Randomness) -> Tensor:
@@ -67,10 +81,36 @@ def _draws(model: Variant, x: Tensor, copies: int, randomness: Randomness) -> Te
     """Draws of all cells of rows x, (rows, copies, columns): of the weighted ones, one for each copy by its weight."""
     log_weights, likelihood = _weighted_codes(model, x, randomness)
     cells, of_observed = likelihood.completed(Evidence.of_rows(x), randomness)  # (draws, rows, columns)
-    weights = (log_weights + of_observed).softmax(0).T.contiguous()
-    at = randomness.uniform(len(x), copies).double()
-    chosen = torch.searchsorted(weights.cumsum(-1), at).clamp(max=DRAWS - 1)  # (rows, copies)
+    chosen = _chosen(log_weights + of_observed, copies, randomness)
     return cells.movedim(0, 1).gather(1, chosen.unsqueeze(-1).expand(-1, -1, x.shape[-1]))
+
+
+def _chosen(log_weights: Tensor, copies: int, randomness: Randomness) -> Tensor:
+    """For each row and copy the number of a draw, by the weights (draws, rows); shape (rows, copies)."""
+    weights = log_weights.double().softmax(0).T.contiguous()
+    at = randomness.uniform(weights.shape[0], copies).double()
+    return torch.searchsorted(weights.cumsum(-1), at).clamp(max=DRAWS - 1)
+
+
+# Where cells are independent of one another given the codes.
+
+
+def _expected(model: Variant, x: Tensor, randomness: Randomness) -> Tensor:
+    """The mean of all cells of rows x given the observed ones, (rows, cells)."""
+    log_ratio, likelihood = _weighted_codes(model, x, randomness)
+    weights = (log_ratio + likelihood.log_prob(as_input(x))).double().softmax(0)
+    return (weights.unsqueeze(-1) * likelihood.given(as_input(x)).mode().double()).sum(0)
+
+
+def _independent_draws(model: Variant, x: Tensor, copies: int, randomness: Randomness) -> Tensor:
+    """Draws of all cells of rows x given the observed ones, (rows, copies, cells)."""
+    x = as_input(x)
+    posterior = model.posterior(x)
+    z = posterior.sample(randomness, DRAWS)  # (draws, rows, units)
+    log_weights = posterior.log_ratio(model.prior(), z) + model.likelihood(z).log_prob(x)
+    chosen = _chosen(log_weights, copies, randomness)
+    codes = z.movedim(0, 1).gather(1, chosen.unsqueeze(-1).expand(-1, -1, z.shape[-1])).movedim(0, 1)
+    return model.likelihood(codes).given(x).sample(randomness).double().movedim(0, 1)
 
 
 def _weighted_codes(model: Variant, x: Tensor, randomness: Randomness) -> tuple[Tensor, Any]:

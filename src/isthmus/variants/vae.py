@@ -19,7 +19,7 @@ class VAEOptions(VariantOptions):
     free_bits: float = option(0.0, "nats each latent unit may carry before its KL is charged", low=0)
     warmup: float = option(0.0, "epochs over which the KL term's weight rises from 0, at most half of all", low=0)
     mask_fraction: float = option(
-        0.0, "share of cells hidden from the encoder in training (tables, counts)", low=0, high=0.9
+        0.0, "share of cells hidden from the encoder in training (tables, counts, series)", low=0, high=0.9
     )
     kl: Literal["closed form", "sampled"] = option("closed form", "how the KL term is found")
 

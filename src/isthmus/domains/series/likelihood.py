@@ -93,7 +93,7 @@ class SeriesHead(nn.Module):
     def forward(self, outputs: Tensor) -> "SeriesLikelihood":
         cells = self.scale.steps * self.scale.channels
         values, lengths = outputs[..., :cells], outputs[..., cells:]
-        return SeriesLikelihood(self, self._values(values), self._lengths(lengths))
+        return SeriesLikelihood(self.scale, self._values(values), self._lengths(lengths))
 
     def _values(self, location: Tensor) -> Distribution:
         log_noise = self._each(self.log_noise.clamp(-6.0, 4.0))
@@ -118,8 +118,9 @@ class SeriesLikelihood(Likelihood):
     The length is drawn among the fitted ones.
     """
 
-    def __init__(self, head: SeriesHead, values: Distribution, lengths: Distribution | None):
-        self.scale, self.values, self.lengths = head.scale, values, lengths
+    def __init__(self, scale: Scale, values: Distribution, lengths: Distribution | None, known: Tensor | None = None):
+        self.scale, self.values, self.lengths = scale, values, lengths
+        self.known = known  # lengths (rows, 1) that are not to be drawn
 
     def log_prob_per_feature(self, x: Tensor) -> Tensor:
         lengths, values = self.scale.split(x)
@@ -132,14 +133,24 @@ class SeriesLikelihood(Likelihood):
         of_length = self.lengths.log_prob(self.scale.rank(lengths)).masked_fill(lengths.isnan(), 0.0)
         return torch.cat([of_length, log_prob], -1)
 
+    def given(self, x: Tensor) -> "SeriesLikelihood":
+        """The distribution of series that are as long as those of x."""
+        return SeriesLikelihood(self.scale, self.values, self.lengths, self.scale.split(x)[0])
+
     def sample(self, randomness: Randomness) -> Tensor:
         values = self.scale.unscaled(self.values.sample(randomness))
         rank = torch.zeros_like(values[..., :1]) if self.lengths is None else self.lengths.sample(randomness)
-        lengths = self.scale.length(rank)
+        lengths = self._own_or(self.scale.length(rank))
         return self.scale.joined(lengths, self.scale.ended(lengths, values) if self.scale.has_lengths else values)
 
     def mode(self) -> Tensor:
         """The expected values, also beyond the expected length, for series that are longer."""
         values = self.scale.unscaled(self.values.mean)
         rank = torch.zeros_like(values[..., :1]) if self.lengths is None else self.lengths.mode
-        return self.scale.joined(self.scale.length(rank), values)
+        return self.scale.joined(self._own_or(self.scale.length(rank)), values)
+
+    def _own_or(self, lengths: Tensor) -> Tensor:
+        """The known lengths, and these where none is known."""
+        if self.known is None:
+            return lengths
+        return torch.where(self.known.isnan(), lengths, self.known.to(lengths.dtype))
