@@ -25,7 +25,7 @@ DRAWS, NUMBERS_PER_CELL = 64, 16
 
 
 def imputed(model: Variant, domain: Domain, x: Tensor, copies: int | None, seed: int, device: torch.device) -> Tensor:
-    """The rows x (rows, cells) of a table or of series with their missing cells filled in, (copies, rows, cells), float64.
+    """The rows x (rows, cells) of a table or of series with missing cells filled in: (copies, rows, cells), float64.
 
     Without `copies`, one copy of best guesses, which for each row depend on that row alone: the mean of numbers, the
     most probable category. With, draws of all missing cells of a row together.
