@@ -263,9 +263,9 @@ def test_single_precision_cells_are_compared_as_they_are_shown(low):
 
 def test_cells_under_conditions_are_there_and_others_may_be_missing():
     """Where the likelihood says what is missing, a condition includes that the cell is there."""
-    gone = DRAWS.random(400) < 0.5  # of both columns, or of neither
-    frame = pd.DataFrame({"a": DRAWS.normal(size=400), "b": DRAWS.normal(size=400)}).mask(gone.reshape(-1, 1))
-    frame["c"] = DRAWS.normal(size=400)
+    draws = np.random.default_rng(5)
+    frame = pd.DataFrame(draws.normal(size=(400, 3)), columns=["a", "b", "c"])
+    frame.loc[draws.random(400) < 0.5, ["a", "b"]] = np.nan  # both, or neither
     options = {"missing": "modelled", "epochs": 40, "learning_rate": 0.01, "random_state": 0, "device": "cpu"}
     model = isthmus.VAE(2, hidden=(16,), **options).fit(frame)
     plain = model.sample(4000, random_state=1)
