@@ -134,7 +134,8 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin,
 
     def reconstruct(self, X: Rows) -> Rows:
         """Rows as the model sees them: every cell is decoded from the codes, missing ones included."""
-        return self.domain_.guesses(self.reconstruct_tensors(self._tensors(X)))
+        x = self._tensors(X)
+        return self.domain_.guesses(self.reconstruct_tensors(x))
 
     def impute(self, X: Rows, draws: int | None = None, random_state: Any = None) -> Any:
         """Rows of a table, or series, with their missing cells filled in, and every observed cell as it is.
