@@ -248,7 +248,7 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin,
         x = self._tensors(X)
         if self.domain_.places is None:
             raise DataError(f"steps are those of series; the model was fitted to {self.domain_.name} data")
-        return step_scores(self.model_, self.domain_, x, self._device, self.step_offset_)
+        return step_scores(self.model_, self.domain_, dense(x), self._device, self.step_offset_)
 
     def compress(self, X: Rows) -> bytes:
         """Rows as the bytes of an archive, from which `decompress` gives them back bit for bit.
@@ -396,7 +396,7 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin,
             x = x[Randomness(self._seed, "calibration").permutation(len(x))[:MOST_CALIBRATION_ROWS]]
         self.offset_ = float(np.quantile(self.score_tensors(x), shared.contamination))
         if self.domain_.places is not None:
-            self.step_offset_ = unusual_threshold(step_scores(self.model_, self.domain_, x, self._device))
+            self.step_offset_ = unusual_threshold(step_scores(self.model_, self.domain_, dense(x), self._device))
 
     # Inside.
 
