@@ -117,6 +117,11 @@ def _are_series(rows: Any) -> bool:
 
 def table_of(rows: Any, path: str | Path, columns: Sequence[str] | None = None) -> pa.Table:
     """A frame or a matrix as a table; a matrix' columns are called `columns`, or x0, x1 …. `path` is for errors."""
+    if _are_series(rows):
+        return long_table(rows)
+    if isinstance(rows, np.ndarray) and rows.ndim != 2:
+        shape = "×".join(map(str, rows.shape))
+        raise DataError(f"{shown(path)}: an array of {shape} is no table; choose .npy or .npz")
     if isinstance(rows, np.ndarray):
         return _matrix_table(rows, path, columns)
     if isinstance(rows, pa.Table):

@@ -58,12 +58,14 @@ def impute(
 
 
 def _missing_cells(rows: Any) -> int:
-    """How many cells of a table are missing."""
+    """How many cells of a table or of series are missing."""
+    import numpy as np
     import pyarrow as pa
     import pyarrow.compute as pc
 
     if not isinstance(rows, pa.Table):
-        return 0  # an array of numbers that was read has none
+        # An array of numbers, or of series one by one.
+        return sum(int(np.isnan(np.asarray(row, np.float64)).sum()) for row in rows)
     gaps = (pc.call_function("is_null", [column], pc.NullOptions(nan_is_null=True)) for column in rows.columns)
     return sum(pc.call_function("sum", [gap]).as_py() or 0 for gap in gaps)
 
