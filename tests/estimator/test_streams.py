@@ -213,8 +213,8 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 
 @pytest.mark.slow
 def test_memory_does_not_grow_with_the_rows(tmp_path):
-    """100 MB of Parquet files and 400 MB: held whole, the difference would be several times what is allowed."""
-    columns = {f"x{index}": np.random.default_rng(index).normal(size=50_000) for index in range(50)}
+    """50 MB of Parquet files and 200 MB: held whole, the difference would be several times what is allowed."""
+    columns = {f"x{index}": np.random.default_rng(index).normal(size=25_000) for index in range(50)}
     file = tmp_path / "rows.parquet"
     pyarrow.parquet.write_table(pa.table(columns), file, row_group_size=25_000, use_dictionary=False)
     peaks = []

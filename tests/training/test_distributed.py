@@ -48,7 +48,7 @@ def start(size: int, *command: object) -> list[Process]:
     return processes
 
 
-def ended(processes: list[Process], within: float = 60) -> list[tuple[int, str, str]]:
+def ended(processes: list[Process], within: float = 120) -> list[tuple[int, str, str]]:
     """Status, stdout and stderr of each."""
     results = []
     for process in processes:
@@ -93,9 +93,9 @@ def test_a_model_without_noise_equals_one_process(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("kind", "within"), [("vae", 0.01), ("factor_vae", 0.05)])
 def test_a_model_with_noise_comes_to_the_same_loss(kind: str, within: float, tmp_path: Path) -> None:
     """Each process draws its own noise. Two players chase each other: there, seeds alone differ by a twentieth."""
-    first, second = trained(2, kind, 60, tmp_path, rows=4000)
+    first, second = trained(2, kind, 60, tmp_path, rows=2000)
     assert first == second
-    alone = described(outcome_of(kind, 60, 4000, ALONE, None))
+    alone = described(outcome_of(kind, 60, 2000, ALONE, None))
     assert first["history"][-1]["train"] != alone["history"][-1]["train"]
     loss, expected = (each["history"][-1]["validation"]["loss"] for each in (first, alone))
     assert loss == pytest.approx(expected, rel=within)
@@ -116,13 +116,12 @@ def test_the_first_alone_writes(tmp_path: Path) -> None:
     assert isthmus.load(model).latent_dim_ == 2
 
 
-@pytest.mark.parametrize("lost", [0, 1])
-def test_a_lost_process_ends_the_others_and_resuming_goes_on(lost: int, tmp_path: Path) -> None:
+def test_a_lost_process_ends_the_others_and_resuming_goes_on(tmp_path: Path) -> None:
     processes = start(2, "tests.training.processes", "autoencoder", 2000, tmp_path)
-    wait_until(lambda: len(epochs_of(tmp_path, lost)) >= 5)
-    processes[lost].kill()
+    wait_until(lambda: len(epochs_of(tmp_path, 0)) >= 5)
+    processes[0].kill()  # the other one is lost in the next test
     began = time.monotonic()
-    status, _, err = ended([processes[1 - lost]])[0]
+    status, _, err = ended(processes[1:])[0]
     assert time.monotonic() - began < 30
     assert status == 2 and err.count("\n") == 1 and "one of the 2 processes was lost" in err and "--resume" in err
     # Who is killed while it writes leaves a hidden file that nobody reads, and whole ones under the names that count.

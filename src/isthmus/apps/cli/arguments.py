@@ -20,13 +20,14 @@ Data = Annotated[
     ),
 ]
 Model = Annotated[str, typer.Argument(metavar="M", help="A model file, as `isthmus fit` writes it.")]
+_FORMATS = "Where to write; the ending decides the format: .parquet .csv .tsv .arrow .feather .jsonl, .npy .npz."
+OneFile = Annotated[Path, typer.Option("--out", metavar="FILE", help=_FORMATS)]
 Rows = Annotated[
     Path,
     typer.Option(
         "--out",
         metavar="FILE",
-        help="Where to write; the ending decides the format: .parquet .csv .tsv .arrow .feather .jsonl, .npy .npz. "
-        "Without an ending, a folder of Parquet files, written part by part.",
+        help=f"{_FORMATS} Without an ending, a folder of Parquet files, written part by part.",
     ),
 ]
 Folder = Annotated[Path, typer.Option("--out", metavar="DIR", help="The folder to write to.")]

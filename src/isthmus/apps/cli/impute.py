@@ -12,7 +12,7 @@ from .screen import print_result
 def impute(
     model: arguments.Model,
     data: arguments.Data,
-    out: arguments.Rows,
+    out: arguments.OneFile,
     draws: Annotated[
         int | None,
         typer.Option(
