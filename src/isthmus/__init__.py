@@ -17,8 +17,8 @@ __version__ = "0.1.0"
 _HOMES = {
     "Detector": "estimator.detector",
     "load": "saving",
-    "compare": "comparison",
-    "Comparison": "comparison",
+    "compare": "comparison.compare",
+    "Comparison": "comparison.result",
     "evaluate": "evaluating",
     "Evaluation": "evaluating",
     "stream": "files.streaming",

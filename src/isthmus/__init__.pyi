@@ -5,8 +5,8 @@ Written by `python -m isthmus.estimator.stubs` from the variants' declarations; 
 
 from typing import Any, Literal
 
-from .comparison import Comparison as Comparison
-from .comparison import compare as compare
+from .comparison.compare import compare as compare
+from .comparison.result import Comparison as Comparison
 from .core import errors as errors
 from .estimator.base import Estimator as _Estimator
 from .estimator.detector import Detector as Detector

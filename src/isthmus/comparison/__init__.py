@@ -1,6 +1,1 @@
 """The main job: several models at several sizes on one data set, measured on held-out rows, and which to use."""
-
-from .compare import compare
-from .result import Comparison
-
-__all__ = ["Comparison", "compare"]

@@ -13,8 +13,8 @@ from . import arguments
 from .screen import number, print_table
 
 if TYPE_CHECKING:
-    from ...comparison import Comparison
     from ...comparison.compare import Progress
+    from ...comparison.result import Comparison
     from ...files.source import Source
 
 # A label that lies beside arrays under its usual name is used without being asked for: it cannot be a feature.
@@ -70,7 +70,7 @@ def compare(
     options = arguments.settings(set_)
 
     from ... import domains
-    from ...comparison import compare as run
+    from ...comparison.compare import compare as run
     from .inputs import check_kind, read_rows, text_columns
 
     source = read_rows(data, _kept_apart(drop, target))
