@@ -177,6 +177,7 @@ def test_an_unknown_target_is_refused():
 
 
 @pytest.mark.parametrize("rows", [1, 2, 3])
+@pytest.mark.filterwarnings("error")
 def test_very_few_rows_give_numbers_or_none(rows):
     result = isthmus.evaluate(REAL[:rows], FRESH[:rows], HOLDOUT[:rows], target="age")
     json.dumps(result.facts, allow_nan=False)

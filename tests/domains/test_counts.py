@@ -147,6 +147,12 @@ class TestChoosing:
         assert "1 of 12 columns" in notes and "rows hold nothing but 0" in notes
         assert "1 column where" in Counts.fit(scipy.sparse.csr_matrix(matrix)).surprises(some_counts(seed=1))[0]
 
+    def test_other_columns_than_were_fitted_are_refused_in_one_line(self):
+        counts = Counts.fit(some_counts())
+        for asked in (counts.tensors, counts.surprises):
+            with pytest.raises(DataError, match="11 columns of counts; the model was fitted to 12"):
+                asked(some_counts()[:, :11])
+
 
 def changed(row: int, column: int, value: float) -> scipy.sparse.csr_matrix:
     matrix = some_counts().toarray().astype(float)

@@ -281,6 +281,8 @@ def _correlations(rows: np.ndarray, pairs: np.ndarray) -> np.ndarray:
     columns = columns[np.isfinite(rows[:, columns]).all(0)]
     place = np.full(rows.shape[1], -1)
     place[columns] = np.arange(len(columns))
+    if len(rows) < 2:
+        return np.zeros(len(pairs))  # one row does not vary
     at = place[pairs]  # (pairs, 2), -1 for a column with gaps
     whole = (at >= 0).all(1)
     correlations = np.empty(len(pairs))

@@ -86,7 +86,9 @@ def _numbers(table: pa.Table, name: str, path: Path) -> np.ndarray:
     if not (
         pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind) or pa.types.is_null(kind)
     ):
-        raise DataError(f"{shown(path)}: column '{name}' holds {kind}; channels are numbers: drop it, or write numbers")
+        raise DataError(
+            f"{shown(path)}: column '{name}' holds {kind}; channels are numbers: leave it out or write numbers"
+        )
     if pa.types.is_boolean(kind):
         column = column.cast(pa.int8())
     return column.cast(pa.float64(), safe=False).to_numpy()

@@ -141,10 +141,14 @@ class Counts(Domain):
         }
 
     def tensors(self, rows: Rows) -> SparseRows:
+        return sparse_rows(self._matrix(rows))
+
+    def _matrix(self, rows: Rows) -> Any:
+        """Counts in as many columns as were fitted."""
         matrix = checked(rows)
         if matrix.shape[1] != self.width:
             raise DataError(f"{matrix.shape[1]:,} columns of counts; the model was fitted to {self.width:,}")
-        return sparse_rows(matrix)
+        return matrix
 
     def held(self, batch: Tensor) -> SparseRows:
         return SparseRows.of(batch)
@@ -182,7 +186,7 @@ class Counts(Domain):
         return notes
 
     def surprises(self, rows: Rows) -> list[str]:
-        matrix = checked(rows)
+        matrix = self._matrix(rows)
         beyond = int(((matrix.sum(0, dtype=np.int64) > 0) & (self.column_totals == 0)).sum())
         columns = "1 column" if beyond == 1 else f"{beyond:,} columns"
         return [f"counts in {columns} where every fitted row has 0"] if beyond else []
