@@ -140,11 +140,11 @@ def test_a_lost_process_ends_the_others_and_resuming_goes_on(tmp_path: Path) -> 
 def test_a_resumed_run_equals_one_that_was_not_stopped(tmp_path: Path) -> None:
     for folder in ("whole", "killed"):
         (tmp_path / folder).mkdir()
-    processes = start(2, "tests.training.processes", "vae", 400, tmp_path / "killed")
+    processes = start(2, "tests.training.processes", "vae", 150, tmp_path / "killed")
     wait_until(lambda: len(epochs_of(tmp_path / "killed", 0)) >= 7)
     processes[1].kill()
     assert [status for status, *_ in ended(processes)] == [2, -signal.SIGKILL]
-    assert trained(2, "vae", 400, tmp_path / "killed") == trained(2, "vae", 400, tmp_path / "whole")
+    assert trained(2, "vae", 150, tmp_path / "killed") == trained(2, "vae", 150, tmp_path / "whole")
 
 
 @pytest.mark.parametrize("interrupted", [0, 1])
