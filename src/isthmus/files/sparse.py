@@ -26,7 +26,8 @@ BYTES_PER_NUMBER = 16
 def holds_sparse(path: Path) -> bool:
     """Whether a .npz file is one of a sparse matrix."""
     with damage_named(path, "NumPy arrays"), zipfile.ZipFile(path) as archive:
-        return {"format", "shape", "data"} <= npz_headers(archive).keys()
+        names = npz_headers(archive).keys()
+    return {"shape", "data"} <= names and not names.isdisjoint({"format", "indptr"})
 
 
 def read_sparse_npz(path: Path) -> Any:
@@ -39,6 +40,8 @@ def read_sparse_npz(path: Path) -> Any:
                     raise DataError(f"{shown(path)}:{name}: holds Python objects, which are never loaded")
                 if header.bytes > archive.getinfo(f"{name}.npy").file_size:
                     raise DataError(f"{shown(path)}:{name}: says it is {header} but is cut short; make it anew")
+            if "format" not in headers:
+                raise DataError(f"{shown(path)}: holds a sparse matrix but lacks its format; write it with save_npz")
             check_bytes(path, sum(header.bytes for header in headers.values()))
         with np.load(path, allow_pickle=False) as parts:
             form = parts["format"].item()
