@@ -107,7 +107,7 @@ BAD = {
     "no ending": ("rows", {"rows": b"x"}, ["without an ending", ".csv"]),
     "text": ("rows.txt", {"rows.txt": b"once upon a time"}, ["text is not modelled yet", ".csv"]),
     "one image": ("rows.png", {"rows.png": png(2, 2)}, ["folder"]),
-    "part of a table": ("rows.csv:x", {"rows.csv": b"a\n1\n"}, ["'x'", ".npz"]),
+    "part of a table": ("rows.csv:x", {"rows.csv": b"a\n1\n"}, ["'x'", "rows.csv:ID,TIME"]),
     "part of a folder": ("rows:x", {"rows/a.png": png(2, 2)}, ["'x'", ".npz"]),
     "part of nothing": ("gone.npz:x", {}, ["gone.npz", "no such file"]),
     "empty folder": ("rows", {"rows/": b""}, ["neither images", "Parquet"]),
