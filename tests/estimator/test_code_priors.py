@@ -19,7 +19,7 @@ from isthmus.parts.networks import built
 
 def available(name: str) -> None:
     if name == "flow":
-        pytest.importorskip("zuko")
+        pytest.importorskip("zuko", reason="the extra 'flow' is not installed")
 
 
 def ring(rows: int) -> torch.Tensor:
@@ -69,7 +69,7 @@ def test_the_loss_of_the_true_velocity_is_the_least():
 
 
 def test_a_normalising_flow_is_a_density_and_draws_from_it():
-    pytest.importorskip("zuko")
+    pytest.importorskip("zuko", reason="the extra 'flow' is not installed")
     flow = built(lambda: NormalisingFlow(1), Randomness(0))
     assert isinstance(flow, NormalisingFlow)
     flow.centre.fill_(2.0)

@@ -30,6 +30,12 @@ Rows = Annotated[
         help=f"{_FORMATS} Without an ending, a folder of Parquet files, written part by part.",
     ),
 ]
+SeedOfDraws = Annotated[
+    int | None,
+    typer.Option(
+        "--seed", metavar="N", help="Another seed draws others.  [default: the model's own]", show_default=False
+    ),
+]
 Folder = Annotated[Path, typer.Option("--out", metavar="DIR", help="The folder to write to.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Seed = Annotated[int, typer.Option("--seed", metavar="N", help="Seed: the same one gives the same result.")]

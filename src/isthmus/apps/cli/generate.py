@@ -16,12 +16,7 @@ def generate(
     out: arguments.Rows,
     rows: Annotated[int, typer.Option("-n", "--rows", metavar="N", help="How many rows.", min=1)] = 1000,
     where: arguments.Where = None,
-    seed: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N", help="Another seed gives other rows.  [default: the model's own]", show_default=False
-        ),
-    ] = None,
+    seed: arguments.SeedOfDraws = None,
     real: Annotated[
         str | None,
         typer.Option(

@@ -24,12 +24,7 @@ def impute(
             show_default=False,
         ),
     ] = None,
-    seed: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N", help="Another seed gives other draws.  [default: the model's own]", show_default=False
-        ),
-    ] = None,
+    seed: arguments.SeedOfDraws = None,
     as_json: arguments.Json = False,
 ) -> None:
     """Fill in the missing cells of a table.
