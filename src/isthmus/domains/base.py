@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from torch import Tensor, nn
 
-from ..core.errors import DataError
+from ..core.errors import DataError, OptionError
 from ..core.randomness import Randomness
 from ..core.sparse import HeldRows, dense
 from ..parts.networks import Encoder
@@ -23,6 +23,14 @@ class NetworkOptions:
     hidden: tuple[int, ...] | str = "auto"
     network: str = "auto"  # "auto", "dense", "convolutional" or "attention"
     activation: str = "relu"
+
+    def given_widths(self, convolutional: bool) -> tuple[int, ...] | None:
+        """The widths that were asked for, None for "auto"; raises OptionError where convolutions would have none."""
+        if isinstance(self.hidden, str):
+            return None
+        if convolutional and not self.hidden:
+            raise OptionError("hidden=(): a convolutional network needs at least one width; give some, or 'auto'")
+        return self.hidden
 
 
 class Survey(ABC):

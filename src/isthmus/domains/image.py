@@ -182,11 +182,10 @@ class Image(Domain):
         return Decoder(network, ImageHead(self.family, self.event, self.low, self.high))
 
     def _widths(self, options: NetworkOptions) -> tuple[int, ...]:
-        if not isinstance(options.hidden, str):
-            if self._convolutional(options) and not options.hidden:
-                raise OptionError("hidden=(): a convolutional network needs at least one width; give some, or 'auto'")
-            return options.hidden
-        if self._convolutional(options):
+        convolutional = self._convolutional(options)
+        if (given := options.given_widths(convolutional)) is not None:
+            return given
+        if convolutional:
             # Halve the picture until about four pixels a side are left.
             halvings = max(1, min(5, round(math.log2(max(self.shape[:2]) / 4))))
             return tuple(min(256, 32 * 2**step) for step in range(halvings))

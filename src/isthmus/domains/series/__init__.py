@@ -277,11 +277,10 @@ class Series(Domain):
         return Decoder(Perceptron(inputs, widths[::-1], head.outputs, options.activation), head)
 
     def _widths(self, options: NetworkOptions) -> tuple[int, ...]:
-        if not isinstance(options.hidden, str):
-            if self._convolutional(options) and not options.hidden:
-                raise OptionError("hidden=(): a convolutional network needs at least one width; give some, or 'auto'")
-            return options.hidden
-        if self._convolutional(options):
+        convolutional = self._convolutional(options)
+        if (given := options.given_widths(convolutional)) is not None:
+            return given
+        if convolutional:
             halvings = max(1, min(8, round(math.log2(max(self.steps, 2) / FEWEST_STEPS))))
             return tuple(min(128, 16 * 2**step) for step in range(halvings))
         return (400, 200) if self.steps * self.channels > 256 else (256, 128)
