@@ -1,0 +1,106 @@
+"""What texts come as, and what they must be: strings, each of them whole."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+import pyarrow as pa
+
+from ...core.errors import DataError
+
+# How much of a text a message shows.
+MOST_SHOWN = 40
+
+
+@dataclass(frozen=True)
+class Container:
+    """What texts came in: a "list", an "array" of Python's strings, or a "series" of pandas or polars with its name."""
+
+    kind: str
+    library: str = ""
+    name: str = ""
+
+    def filled(self, texts: list[str]) -> Any:
+        """These texts in such a container."""
+        if self.kind == "list":
+            return texts
+        if self.kind == "array":
+            return as_array(texts)
+        # The type is the library's own for text, not the one that narwhals would spell.
+        made = nw.new_series(self.name, texts, backend=self.library)  # pyright: ignore[reportArgumentType]
+        return made.to_native()
+
+
+def is_text(rows: Any) -> bool:
+    """Whether these are texts, one string each: a list or tuple, an array, or a series that holds a string."""
+    if isinstance(rows, np.ndarray):
+        return rows.ndim == 1 and (rows.dtype.kind == "U" or (rows.dtype == object and _any_string(rows)))
+    if isinstance(rows, list | tuple):
+        return _any_string(rows)
+    series = _series(rows)
+    return series is not None and _any_string(series.to_list())
+
+
+def indexed(rows: Any) -> Any:
+    """Texts in a list as an array of Python's strings, of which some can be picked; other containers as they are."""
+    return as_array(rows) if isinstance(rows, list | tuple) else rows
+
+
+def as_array(texts: Any) -> np.ndarray:
+    held = np.empty(len(texts), dtype=object)
+    held[:] = texts
+    return held
+
+
+def checked(rows: Any) -> tuple[list[str], Container]:
+    """The texts, and what they came in. Raises DataError, naming the text, for whatever is no whole string."""
+    series = None if isinstance(rows, list | tuple | np.ndarray) else _series(rows)
+    if series is not None:
+        texts, container = series.to_list(), Container("series", series.implementation.value, str(series.name or ""))
+    elif isinstance(rows, np.ndarray):
+        texts, container = rows.tolist(), Container("array")
+    else:
+        texts, container = list(rows), Container("list")
+    if not texts:
+        raise DataError("there are no texts (0 samples); give at least one")
+    for place, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise DataError(_no_text(place, text))
+        if not text.isascii():
+            _check_whole(place, text)
+    # Strings of NumPy's are Python's with another name.
+    return [str(text) for text in texts], container
+
+
+def _series(rows: Any) -> Any:
+    """A narwhals series, if it is one of a library that holds rows in memory."""
+    if isinstance(rows, pa.ChunkedArray):
+        return nw.from_native(rows, series_only=True)
+    try:
+        return nw.from_native(rows, series_only=True, eager_only=True)
+    except TypeError:
+        return None
+
+
+def _any_string(values: Any) -> bool:
+    return any(isinstance(value, str) for value in values)
+
+
+def _no_text(place: int, value: Any) -> str:
+    if value is None or value != value or type(value).__name__ == "NAType":
+        return f"text {place}: is missing; leave it out, or write '' where a text is known to be empty"
+    if isinstance(value, bytes):
+        return f"text {place}: is bytes, not text; decode it, for example with .decode('utf-8')"
+    shown = " ".join(repr(value)[:MOST_SHOWN].split())
+    return f"text {place}: {shown} is of type {type(value).__name__}, among texts; mend it or leave it out"
+
+
+def _check_whole(place: int, text: str) -> None:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as failure:
+        raise DataError(
+            f"text {place}, character {failure.start}: {text[failure.start]!r} is half of a pair of surrogates, which "
+            "stands for no character; read the text anew with its own encoding"
+        ) from None
