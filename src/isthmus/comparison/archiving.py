@@ -81,6 +81,8 @@ def general_tools(domain: Domain, test: HeldRows) -> dict[str, Any]:
     others: dict[str, Callable[[], int]]
     if isinstance(x, SparseRows):
         form, plain, others = "compressed sparse rows", _sparse_bytes(x), {}
+    elif domain.picture_kind == "text":
+        form, plain, others = "a text a line", "".join(f"{text}\n" for text in rows).encode(), {}
     elif domain.places is not None:
         form, plain, others = "raw numbers", _numbers(rows), {}
     elif domain.picture_kind == "image":

@@ -10,7 +10,7 @@ from ..explaining import traversals
 from .contenders import Autoencoding, Contender
 from .measuring import Data
 
-SHOWN_ROWS = {"image": 12, "table": 8}
+SHOWN_ROWS = {"image": 12, "table": 8, "text": 8}
 MOST_MAP_ROWS = 600
 OUTLIER_WORDS = ("usual", "outlier")
 
@@ -27,7 +27,7 @@ def shared_pictures(data: Data) -> dict[str, Any]:
     map_rows = [
         {
             "label": label,
-            "text": None if kind == "image" else _text(data.domain.column_names, picture),
+            "text": _text(data.domain.column_names, picture) if kind == "table" else picture if kind == "text" else None,
             "png": picture if kind == "image" else None,
         }
         for label, picture in zip(_labels(data, len(rows)), drawn, strict=True)

@@ -62,8 +62,12 @@ class Domain(ABC):
     """
 
     name: ClassVar[str]
-    picture_kind: ClassVar[str]  # what `pictures` gives: "image" or "table"
+    picture_kind: ClassVar[str]  # what `pictures` gives: "image", "table" or "text"
     likelihoods: ClassVar[tuple[str, ...]]  # what `likelihood=` may be, besides "auto"
+    # Whether the domain itself says what rows must be, which are neither arrays of one shape nor frames.
+    checks_rows: ClassVar[bool] = False
+    # Whether a row is numbers and categories side by side, so that distances and missing cells mean something.
+    side_by_side: ClassVar[bool] = True
 
     @classmethod
     @abstractmethod
@@ -79,6 +83,11 @@ class Domain(ABC):
     def indexed(cls, rows: Rows) -> Rows:
         """The same rows in a container of which some can be picked by their numbers, which a list is not."""
         return rows
+
+    @classmethod
+    def row_width(cls, rows: Rows) -> int:
+        """About how many numbers a row is, before a schema is learned; for domains that check rows themselves."""
+        return int(np.prod(np.shape(rows)[1:]))
 
     @classmethod
     @abstractmethod
@@ -201,6 +210,12 @@ class Domain(ABC):
     def values(self, x: HeldRows) -> np.ndarray:
         """As `matrix`, with numbers in the user's own units."""
 
+    def summary(self, x: HeldRows) -> tuple[np.ndarray, np.ndarray]:
+        """What sets of rows are compared by: a matrix like that of `matrix`, and which of its columns are categories.
+
+        The same as `matrix`, where cells in one place have the same meaning in every row."""
+        return self.matrix(x), self.categorical
+
     @property
     @abstractmethod
     def density(self) -> np.ndarray:
@@ -223,9 +238,14 @@ class Domain(ABC):
         """{"shape": such as "8 × 8 pixels" or "7 columns", "columns": [{"name", "kind"}], which images leave empty,
         and "pictures": what they show, where that needs saying}."""
 
+    def told(self, values: np.ndarray, steps: range, worst: int) -> str:
+        """A stretch of steps of a row of `values`, for domains that go step by step: the numbers at its worst step."""
+        return ", ".join("missing" if np.isnan(value) else f"{value:.6g}" for value in values[self.places == worst])
+
     @abstractmethod
     def pictures(self, x: HeldRows) -> list[Any]:
-        """Each row as a person can look at it: a PNG file in base64, or a list of cells as text, None where missing."""
+        """Each row as a person can look at it: a PNG file in base64, a list of cells as text, None where missing, or a
+        text."""
 
 
 class DomainNetworks:

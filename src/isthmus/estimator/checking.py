@@ -1,6 +1,5 @@
 """What rows and codes must be before a model sees them; whatever is wrong is said in terms of the user's own data."""
 
-import math
 from typing import Any
 
 import numpy as np
@@ -31,7 +30,7 @@ def checked_rows(estimator: Any, X: Rows, reset: bool, gaps: bool = False) -> Ro
         )
     kind = _named_domain(estimator, X, reset)
     if kind is not None:
-        return _checked_by_domain(estimator, kind.indexed(X), reset)
+        return _checked_by_domain(estimator, kind, X, reset)
     if isinstance(X, np.ndarray) and X.ndim in (3, 4):
         return _checked_images(estimator, X, reset)
     if scipy.sparse.issparse(X):
@@ -88,21 +87,23 @@ def checked_codes(codes: Any, latent_dim: int) -> Tensor:
 
 
 def _named_domain(estimator: Any, X: Rows, reset: bool) -> type[Domain] | None:
-    """The domain that checks rows itself, if they are its own: series."""
-    series = domains.find("series")
-    if not reset and hasattr(estimator, "domain_"):
-        ours = estimator.domain_.name == "series"
-    else:
-        ours = estimator.data == "series" or (estimator.data == "auto" and series.claims(X))
-    return series if ours and series.accepts(X) else None
+    """The domain that checks rows itself, if they are its own: series and texts."""
+    fitted = None if reset else getattr(estimator, "domain_", None)
+    for kind in (domains.find(name) for name in domains.names()):
+        if fitted is not None:
+            ours = fitted.name == kind.name
+        else:
+            ours = estimator.data == kind.name or (estimator.data == "auto" and kind.claims(X))
+        if kind.checks_rows and ours and kind.accepts(X):
+            return kind
+    return None
 
 
-def _checked_by_domain(estimator: Any, X: Rows, reset: bool) -> Rows:
+def _checked_by_domain(estimator: Any, kind: type[Domain], X: Rows, reset: bool) -> Rows:
     _check_count(len(X))
+    X = kind.indexed(X)
     if reset:
-        first = X[0] if isinstance(X, np.ndarray) else np.empty(X.num_columns)
-        longest = max(len(each) for each in X) if isinstance(X, np.ndarray) else len(first)
-        estimator.n_features_in_ = max(1, int(longest * math.prod(np.shape(first)[1:])))
+        estimator.n_features_in_ = kind.row_width(X)
         if hasattr(estimator, "feature_names_in_"):
             del estimator.feature_names_in_
     return X

@@ -118,8 +118,10 @@ class Detector(OutlierMixin, BaseEstimator):
         options = self._options()
         rows = checked_rows(self, X, reset=True)
         domain = fitted_domain(rows, SharedOptions(data=options.data))
-        if domain.name == "counts":
-            raise DataError("a detector is for tables and images; of counts, take a VAE's score_samples and predict")
+        if domain.name == "counts" or not domain.side_by_side:
+            raise DataError(
+                f"a detector is for tables and images; of {domain.name}, take a VAE's score_samples and predict"
+            )
         return self.fit_tensors(domain, dense(domain.tensors(rows)))
 
     def fit_tensors(self, domain: Domain, x: Tensor) -> "Detector":

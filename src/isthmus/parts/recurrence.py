@@ -1,6 +1,6 @@
 """A gated recurrent unit over sequences that each have a length of their own."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -35,12 +35,13 @@ class Recurrence(nn.Module):
         new = torch.tanh(given[..., size:] + reset * own[..., size:])
         return torch.lerp(new, state, update)
 
-    def states(self, given: Callable[[int, int], Tensor], state: Tensor, part: "Part") -> Tensor:
-        """The states after each step of sequences that start from `state` (rows, width), one step after another, in
-        the order of `part.rows`. `given(step, going)` is that of the first `going` sequences."""
+    def states(self, given: Tensor, state: Tensor, part: "Part") -> Tensor:
+        """The states (steps of all sequences, width) after each step of sequences that start from `state` (rows,
+        width), one step after another as `part.rows` and `part.steps` say, which is also the order of `given`."""
         states = []
-        for step, going in enumerate(part.going):
-            state = self(given(step, going), state[:going])
+        # Split once: slices would each have a gradient as large as the whole.
+        for own in given.split(part.going):
+            state = self(own, state[: len(own)])
             states.append(state)
         return torch.cat(states) if states else state[:0]
 

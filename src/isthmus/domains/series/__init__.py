@@ -35,6 +35,7 @@ class Series(Domain):
     name: ClassVar[str] = "series"
     picture_kind: ClassVar[str] = "image"
     likelihoods: ClassVar[tuple[str, ...]] = FAMILIES
+    checks_rows: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -75,6 +76,12 @@ class Series(Domain):
     @classmethod
     def indexed(cls, rows: Rows) -> Rows:
         return indexed(rows)
+
+    @classmethod
+    def row_width(cls, rows: Rows) -> int:
+        if isinstance(rows, pa.Table):
+            return rows.num_columns
+        return max(1, max(len(each) for each in rows) * math.prod(np.shape(rows[0])[1:]))
 
     @classmethod
     def fit(cls, rows: Rows, likelihood: str = "auto", strict: bool = True, missing: str = "auto") -> "Series":

@@ -10,17 +10,16 @@ from torch import Tensor
 from ...core.errors import DataError, OptionError
 from ...parts.networks import Decoder, Encoder, Perceptron
 from ..base import Domain, NetworkOptions, Rows, Survey
-from .checking import Container, checked, indexed, is_text
+from .checking import checked, indexed, is_text
 from .likelihood import TextHead
 from .networks import TextEncoder, TextFeatures
 from .symbols import ALPHABETS, Symbols, learned, revived
 
 # What is beyond this many symbols of a text is not looked at.
 MOST_SYMBOLS = 1024
-WIDTH = 256
+WIDTH = 192
 # Texts are compared by how often each has these many of the most frequent symbols.
 COUNTED_SYMBOLS = 256
-CONTAINERS = ("list", "array", "series")
 
 
 class Text(Domain):
@@ -34,10 +33,9 @@ class Text(Domain):
     picture_kind: ClassVar[str] = "text"
     likelihoods: ClassVar[tuple[str, ...]] = ALPHABETS
     checks_rows: ClassVar[bool] = True
-    numeric: ClassVar[bool] = False
+    side_by_side: ClassVar[bool] = False
 
-    def __init__(self, container: Container, symbols: Symbols, steps: int, frequencies: np.ndarray, cut: int):
-        self.container = container
+    def __init__(self, symbols: Symbols, steps: int, frequencies: np.ndarray, cut: int):
         self.symbols = symbols
         self.steps = steps  # of the longest text
         self.frequencies = np.asarray(frequencies, np.int64)  # of each symbol in the fitted texts, and of their ends
@@ -57,10 +55,15 @@ class Text(Domain):
         return indexed(rows)
 
     @classmethod
+    def row_width(cls, rows: Rows) -> int:
+        """Of the longest text in bytes."""
+        return max(1, min(MOST_SYMBOLS, max(len(str(text).encode("utf-8", "replace")) for text in rows)))
+
+    @classmethod
     def fit(cls, rows: Rows, likelihood: str = "auto", strict: bool = True, missing: str = "auto") -> "Text":
         if missing == "modelled":
             raise OptionError("missing='modelled' is for tables: a text is there or not, and may be empty")
-        texts, container = checked(rows)
+        texts = checked(rows)
         if not any(texts):
             raise DataError("every text is empty: there is nothing to learn")
         if strict and len(texts) > 1 and len(set(texts)) == 1:
@@ -73,7 +76,7 @@ class Text(Domain):
             frequencies += np.bincount(sequence[:steps], minlength=len(frequencies))
         cut = sum(len(sequence) > steps for sequence in sequences)
         frequencies[-1] = len(sequences) - cut
-        return cls(container, symbols, steps, frequencies, cut)
+        return cls(symbols, steps, frequencies, cut)
 
     @classmethod
     def fit_together(cls, sets: Mapping[str, Rows]) -> tuple["Text", list[Tensor]]:
@@ -86,21 +89,16 @@ class Text(Domain):
 
     @classmethod
     def from_schema(cls, schema: dict[str, Any]) -> "Text":
-        container = Container(*(str(schema["container"][part]) for part in ("kind", "library", "name")))
-        if container.kind not in CONTAINERS or container.library not in ("", "pandas", "polars", "pyarrow"):
-            raise ValueError(f"unknown container: {container}")
         symbols = revived(str(schema["family"]), schema["symbols"])
         frequencies, steps, cut = np.array(schema["frequencies"], np.int64), int(schema["steps"]), int(schema["cut"])
         if frequencies.shape != (symbols.count + 1,) or frequencies.min() < 0:
             raise ValueError(f"{symbols.count} symbols and the end have as many frequencies, from 0 on")
         if not 0 < steps <= MOST_SYMBOLS or cut < 0:
             raise ValueError(f"texts have 1 to {MOST_SYMBOLS} symbols")
-        return cls(container, symbols, steps, frequencies, cut)
+        return cls(symbols, steps, frequencies, cut)
 
     def schema(self) -> dict[str, Any]:
-        container = self.container
         return {
-            "container": {"kind": container.kind, "library": container.library, "name": container.name},
             "family": self.family,
             "symbols": self.symbols.facts(),
             "steps": self.steps,
@@ -109,7 +107,7 @@ class Text(Domain):
         }
 
     def tensors(self, rows: Rows) -> Tensor:
-        texts, _ = checked(rows)
+        texts = checked(rows)
         cells = np.full((len(texts), 1 + self.steps), np.nan, np.float32)
         for row, sequence in zip(cells, self.symbols.written(texts), strict=True):
             kept = sequence[: self.steps]
@@ -119,7 +117,7 @@ class Text(Domain):
         return torch.from_numpy(cells)
 
     def rows(self, tensor: Tensor) -> Rows:
-        return self.container.filled([self.symbols.read(each) for each in self._sequences(tensor)])
+        return self.pictures(tensor)
 
     def _sequences(self, tensor: Tensor) -> list[list[int]]:
         """The symbols of each text; hidden ones are left out."""
@@ -140,7 +138,7 @@ class Text(Domain):
         return notes
 
     def surprises(self, rows: Rows) -> list[str]:
-        beyond = sum(len(sequence) > self.steps for sequence in self.symbols.written(checked(rows)[0]))
+        beyond = sum(len(sequence) > self.steps for sequence in self.symbols.written(checked(rows)))
         longest = f"longer than {self.steps:,} symbols, as no fitted one is: what is beyond is not looked at"
         return [f"{_texts(beyond)} {longest}"] if beyond else []
 
@@ -156,7 +154,7 @@ class Text(Domain):
 
     def encoder(self, outputs: int, options: NetworkOptions, hides_cells: bool = False) -> Encoder:
         features = self.features()
-        return Encoder(features, TextEncoder(features, _width(options), outputs))
+        return Encoder(features, TextEncoder(features, _width(options), outputs, options.activation))
 
     def decoder(self, inputs: int, options: NetworkOptions, shared_noise: bool = False) -> Decoder:
         width = _width(options)
@@ -188,14 +186,15 @@ class Text(Domain):
     def values(self, x: Tensor) -> np.ndarray:
         return x.cpu().double().numpy()
 
-    def summary(self, x: Tensor) -> np.ndarray:
-        """log(1 + how often each of the most frequent symbols occurs), and the same of the length."""
+    def summary(self, x: Tensor) -> tuple[np.ndarray, np.ndarray]:
+        """log(1 + how often each of the most frequent symbols occurs), and before them the same of the length."""
         counts = np.zeros((len(x), self.symbols.count))
         sequences = self._sequences(x)
         for row, sequence in zip(counts, sequences, strict=True):
             row += np.bincount(sequence, minlength=len(row))
         lengths = np.array([[len(sequence)] for sequence in sequences])
-        return np.log1p(np.concatenate([lengths, counts[:, self._counted]], axis=1))
+        numbers = np.log1p(np.concatenate([lengths, counts[:, self._counted]], axis=1))
+        return numbers, np.zeros(numbers.shape[1], dtype=bool)
 
     @property
     def density(self) -> np.ndarray:
@@ -213,6 +212,10 @@ class Text(Domain):
         of = "bytes" if self.family == "bytes" else f"of {self.symbols.count:,} symbols"
         return {"shape": f"texts of up to {self.steps:,} {of}", "columns": []}
 
+    def told(self, values: np.ndarray, steps: range, worst: int) -> str:
+        own = values[1 + steps.start : 1 + steps.stop]
+        return self.symbols.read(own[~np.isnan(own)].astype(int).tolist())
+
     def pictures(self, x: Tensor) -> list[str]:
         """The texts themselves."""
         return [self.symbols.read(each) for each in self._sequences(x)]
@@ -221,11 +224,9 @@ class Text(Domain):
 def _array(name: str, rows: Rows) -> np.ndarray:
     """Texts of a set, named where they are none."""
     try:
-        texts, _ = checked(rows)
+        return indexed(checked(rows))
     except DataError as failure:
         raise DataError(f"{name}: {failure}") from None
-    held: np.ndarray = indexed(texts)
-    return held
 
 
 def _width(options: NetworkOptions) -> int:

@@ -1,35 +1,14 @@
 """What texts come as, and what they must be: strings, each of them whole."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import narwhals as nw
 import numpy as np
-import pyarrow as pa
 
 from ...core.errors import DataError
 
 # How much of a text a message shows.
 MOST_SHOWN = 40
-
-
-@dataclass(frozen=True)
-class Container:
-    """What texts came in: a "list", an "array" of Python's strings, or a "series" of pandas or polars with its name."""
-
-    kind: str
-    library: str = ""
-    name: str = ""
-
-    def filled(self, texts: list[str]) -> Any:
-        """These texts in such a container."""
-        if self.kind == "list":
-            return texts
-        if self.kind == "array":
-            return as_array(texts)
-        # The type is the library's own for text, not the one that narwhals would spell.
-        made = nw.new_series(self.name, texts, backend=self.library)  # pyright: ignore[reportArgumentType]
-        return made.to_native()
 
 
 def is_text(rows: Any) -> bool:
@@ -43,25 +22,16 @@ def is_text(rows: Any) -> bool:
 
 
 def indexed(rows: Any) -> Any:
-    """Texts in a list as an array of Python's strings, of which some can be picked; other containers as they are."""
-    return as_array(rows) if isinstance(rows, list | tuple) else rows
-
-
-def as_array(texts: Any) -> np.ndarray:
+    """Texts as an array of Python's strings, of which some can be picked."""
+    texts = _values(rows)
     held = np.empty(len(texts), dtype=object)
     held[:] = texts
     return held
 
 
-def checked(rows: Any) -> tuple[list[str], Container]:
-    """The texts, and what they came in. Raises DataError, naming the text, for whatever is no whole string."""
-    series = None if isinstance(rows, list | tuple | np.ndarray) else _series(rows)
-    if series is not None:
-        texts, container = series.to_list(), Container("series", series.implementation.value, str(series.name or ""))
-    elif isinstance(rows, np.ndarray):
-        texts, container = rows.tolist(), Container("array")
-    else:
-        texts, container = list(rows), Container("list")
+def checked(rows: Any) -> list[str]:
+    """The texts. Raises DataError, naming the text, for whatever is no whole string."""
+    texts = _values(rows)
     if not texts:
         raise DataError("there are no texts (0 samples); give at least one")
     for place, text in enumerate(texts):
@@ -69,14 +39,17 @@ def checked(rows: Any) -> tuple[list[str], Container]:
             raise DataError(_no_text(place, text))
         if not text.isascii():
             _check_whole(place, text)
-    # Strings of NumPy's are Python's with another name.
-    return [str(text) for text in texts], container
+    return [str(text) for text in texts]  # strings of NumPy's are Python's with another name
+
+
+def _values(rows: Any) -> list[Any]:
+    if isinstance(rows, np.ndarray):
+        return rows.tolist()
+    return list(rows) if isinstance(rows, list | tuple) else _series(rows).to_list()
 
 
 def _series(rows: Any) -> Any:
-    """A narwhals series, if it is one of a library that holds rows in memory."""
-    if isinstance(rows, pa.ChunkedArray):
-        return nw.from_native(rows, series_only=True)
+    """A narwhals series, if these are one of pandas, polars or another library that holds rows in memory."""
     try:
         return nw.from_native(rows, series_only=True, eager_only=True)
     except TypeError:

@@ -146,10 +146,9 @@ class TextLikelihood(Likelihood):
         state, of_code, beside = head.begun(outputs)
         # Before the first symbol stands the one that is none.
         before = torch.nn.functional.pad(targets, (1, 0), value=head.count)
-        states = head.recurrence.states(
-            lambda step, going: embedding(before[:going, step], head.given) + of_code[:going], state, part
-        )
-        return states + beside[part.rows]
+        rows = part.rows
+        given = embedding(before[rows, part.steps], head.given) + of_code[rows]
+        return head.recurrence.states(given, state, part) + beside[rows]
 
     def _drawn(self, choose: Callable[[Tensor], Tensor]) -> Tensor:
         """Texts in the form of tensors, symbol by symbol."""

@@ -4,12 +4,15 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import embedding
+from torch.nn.functional import embedding, pad
 
-from ...parts.recurrence import Part, Recurrence, in_parts
+from ...parts.networks import ACTIVATIONS, Perceptron
+from ...parts.recurrence import in_parts
 
 # The spread of initial weights of symbols, which are looked up and not multiplied.
 FIRST_SPREAD = 0.1
+# Symbols that are looked at together, an odd number.
+WINDOW = 5
 
 
 @dataclass(frozen=True)
@@ -59,58 +62,45 @@ class TextFeatures(nn.Module):
 
 
 class TextEncoder(nn.Module):
-    """Features → outputs: a text is read forwards and backwards; the mean and the last of the states, and the mean of
-    what its symbols alone say, are what outputs are made of."""
+    """Features → outputs: what a window of a few symbols says at each place, its mean and its maximum over the text,
+    then dense layers (windows: Kim, 2014, https://arxiv.org/abs/1408.5882).
 
-    def __init__(self, features: TextFeatures, width: int, outputs: int):
+    A window's part is looked up symbol by symbol: Σ_k E_k[symbol at place + k], a convolution of one-hot codes.
+    """
+
+    def __init__(self, features: TextFeatures, width: int, outputs: int, activation: str):
         super().__init__()
         self.count = features.count
-        self.forwards, self.backwards = Reader(self.count, width), Reader(self.count, width)
-        self.symbols = nn.Parameter(FIRST_SPREAD * torch.randn(self.count + 1, width))
-        self.out = nn.Linear(5 * width + 1, outputs)
+        self.symbols = nn.ParameterList(
+            FIRST_SPREAD * torch.randn(self.count + 1, width) for _ in range(WINDOW)
+        )
+        self.bias = nn.Parameter(torch.zeros(width))
+        self.activation = ACTIVATIONS[activation]()
+        self.out = Perceptron(2 * width + 1, (width,), outputs, activation)
 
     def forward(self, features: Tensor) -> Tensor:
         symbols = features[:, 1:].round().long()
         lengths = (symbols >= 0).sum(-1)
-        symbols = symbols.clamp(0, self.count)
-        places = torch.arange(symbols.shape[1], device=features.device)
-        last_first = symbols.gather(-1, (lengths.unsqueeze(-1) - 1 - places).clamp_min(0))
         said = []
         for part in in_parts(lengths, steady=not self.training):
             own, length = symbols[part.numbers, : len(part.going)], lengths[part.numbers]
-            states = self.forwards(own, length, part), self.backwards(last_first[part.numbers], length, part)
-            bag = _mean(embedding(own, self.symbols).flatten(0, 1), own.shape, length)
-            said.append((part.numbers, torch.cat([*states, bag, torch.log1p(length.unsqueeze(-1).float())], -1)))
-        numbers, parts = (torch.cat(each) for each in zip(*said, strict=True))
+            said.append((part.numbers, self.out(self._pooled(own, length))))
+        numbers, outputs = (torch.cat(each) for each in zip(*said, strict=True))
         # Sequences that fill up a part have the result that they have where they stand.
-        return self.out(parts.new_zeros(len(features), parts.shape[-1]).index_put((numbers,), parts))
+        return torch.zeros_like(outputs[: len(features)]).index_put((numbers,), outputs)
 
-
-def _mean(vectors: Tensor, shape: torch.Size, lengths: Tensor) -> Tensor:
-    """The mean of the first `lengths` of each row's vectors (rows · steps, width), (rows, width)."""
-    rows, steps = shape
-    going = torch.arange(steps, device=lengths.device) < lengths.unsqueeze(-1)
-    total = (vectors.unflatten(0, (rows, steps)) * going.unsqueeze(-1)).sum(1)
-    return total / lengths.clamp_min(1).unsqueeze(-1)
-
-
-class Reader(nn.Module):
-    """Symbols (rows, steps) → the mean of a recurrence's states and the last one, side by side, (rows, 2 width)."""
-
-    def __init__(self, count: int, width: int):
-        super().__init__()
-        self.given = nn.Parameter(FIRST_SPREAD * torch.randn(count + 1, 3 * width))
-        self.recurrence = Recurrence(width)
-
-    def forward(self, symbols: Tensor, lengths: Tensor, part: Part) -> Tensor:
-        start = self.given.new_zeros(len(symbols), self.recurrence.width)
-        states = self.recurrence.states(
-            lambda step, going: embedding(symbols[:going, step], self.given), start, part
-        )
-        if not len(states):
-            return torch.cat([start, start], -1)
-        rows = part.rows
-        counted = (part.steps < lengths[rows]).unsqueeze(-1)
-        total = start.index_add(0, rows, states * counted)
-        last = states[part.places((lengths - 1).clamp_min(0))] * (lengths > 0).unsqueeze(-1)
-        return torch.cat([total / lengths.clamp_min(1).unsqueeze(-1), last], -1)
+    def _pooled(self, symbols: Tensor, lengths: Tensor) -> Tensor:
+        """(rows, 2 width + 1): mean and maximum over each text's places, and log(1 + length)."""
+        rows, steps = symbols.shape
+        logs = torch.log1p(lengths.unsqueeze(-1).float())
+        width = len(self.bias)
+        if steps == 0:
+            return torch.cat([logs.new_zeros(rows, 2 * width), logs], -1)
+        # Before the beginning and after the end stands the symbol that is hidden.
+        around = pad(symbols.masked_fill(symbols < 0, self.count), (WINDOW // 2, WINDOW // 2), value=self.count)
+        windows = sum(embedding(around[:, k : k + steps].clamp(0, self.count), each) for k, each in enumerate(self.symbols))
+        found = self.activation(windows + self.bias)  # (rows, steps, width)
+        going = (torch.arange(steps, device=symbols.device) < lengths.unsqueeze(-1)).unsqueeze(-1)
+        mean = (found * going).sum(1) / lengths.clamp_min(1).unsqueeze(-1)
+        largest = found.masked_fill(~going, -torch.inf).amax(1).masked_fill(lengths.unsqueeze(-1) == 0, 0.0)
+        return torch.cat([mean, largest, logs], -1)

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from ...core.errors import DataError, OptionError
 
 # The most symbols that are learned; fewer where texts are few.
-MOST_PAIRS = 4096
+MOST_PAIRS = 2048
 # So many characters of text teach one symbol.
 CHARACTERS_PER_PAIR = 250
 # A pair that occurs less often is not one.
