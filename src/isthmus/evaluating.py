@@ -179,13 +179,14 @@ def _sets(real: Rows, synthetic: Rows, holdout: Rows | None, random_state: Any) 
         if not rows.shape[0]:
             raise DataError(f"{name}: there are none; give at least one")
     domain, tensors = kind.fit_together(given)
-    matrices = [domain.values(x) for x in tensors]
-    images = domain.picture_kind == "image"
+    summed = not domain.side_by_side
+    matrices = [domain.summary(x)[0] if summed else domain.values(x) for x in tensors]
+    images = domain.picture_kind != "table"
     return Sets(
         real=matrices[0],
         synthetic=matrices[1],
         holdout=matrices[2] if len(matrices) > 2 else None,
-        categorical=domain.categorical,
+        categorical=domain.summary(tensors[0])[1] if summed else domain.categorical,
         names=[] if images else domain.column_names,
         seed=seed_from(random_state),
     )

@@ -297,6 +297,9 @@ def _measured(fitted: tuple[Task, Fitted], data: Data) -> Finding:
 def _add_pictures(pictures: dict[str, Any], task: Task, own: dict[str, Any]) -> None:
     for kind in ("reconstructions", "samples", "latent_maps"):
         pictures[kind]["by_contender"][task.name] = own[kind]
+    if own["heat"] is not None:
+        rounded = [[[piece, round(float(nats), 2)] for piece, nats in row] for row in own["heat"]]
+        pictures["reconstructions"].setdefault("heat", {})[task.name] = rounded
     if own["traversals"] is not None:
         pictures["traversals"][task.name] = own["traversals"]
     if "loss_curve" in own:

@@ -231,12 +231,23 @@ class Domain(ABC):
     def column_names(self) -> list[str]:
         """Names of the columns of `matrix`."""
 
+    @property
+    def turned_names(self) -> list[str]:
+        """Names of what turning a latent unit moves: the columns of `matrix`, or the symbols of
+        `Likelihood.shares`."""
+        return self.column_names
+
     # What a report shows.
 
     @abstractmethod
     def describe(self) -> dict[str, Any]:
         """{"shape": such as "8 × 8 pixels" or "7 columns", "columns": [{"name", "kind"}], which images leave empty,
         and "pictures": what they show, where that needs saying}."""
+
+    def heat(self, x: Tensor, log_prob: np.ndarray) -> list[list[tuple[str, float]]] | None:
+        """Each row in pieces, with how surprising each piece is in nats, given the log-probabilities of its steps
+        (rows, steps); None for rows that are not read piece by piece."""
+        return None
 
     def told(self, values: np.ndarray, steps: range, worst: int) -> str:
         """A stretch of steps of a row of `values`, for domains that go step by step: the numbers at its worst step."""

@@ -43,8 +43,10 @@ class SharedOptions(Options):
         "auto", "kind of network; convolutional: images, series; attention between columns: tables"
     )
     activation: Literal["relu", "silu", "gelu", "tanh"] = option("relu", "function between layers")
-    data: str = option("auto", "what rows are: 'table', 'image', 'counts', 'series', or told by their type")
-    likelihood: str = option("auto", "noise of numbers or pixels, such as 'gaussian' or 'bernoulli'")
+    data: str = option("auto", "what rows are: 'table', 'image', 'counts', 'series', 'text', or told by their type")
+    likelihood: str = option(
+        "auto", "noise of numbers or pixels, such as 'gaussian'; of texts the symbols, 'bytes' or 'byte_pairs'"
+    )
     missing: Literal["auto", "ignored", "modelled"] = option(
         "auto", "whether missing cells of a table have a probability; 'auto': with 'autoregressive' alone"
     )

@@ -11,7 +11,7 @@ from ..domains.table import Table
 from ..estimator.base import Estimator
 from .dictionary import described, is_dictionary
 from .similarity import similarity
-from .turning import heat_maps, in_own_units, strongest, turned
+from .turning import Turned, heat_maps, in_own_units, of_symbols, strongest, turned
 from .units import used_units
 from .walks import traversals
 
@@ -21,6 +21,7 @@ EFFECT_UNITS = {
     "table": "standard deviations of the column; for categories the probability that moves",
     "image": "share of black to white",
     "series": "standard deviations of the channel",
+    "text": "per cent of the symbols",
 }
 
 
@@ -29,6 +30,13 @@ def prior_codes(estimator: Estimator, rows: int = 1_000, seed: int = 0) -> np.nd
     randomness = Randomness(seed, "explain", device=estimator._device)
     with torch.no_grad():
         return estimator.model_.prior().sample(rows, randomness).cpu().numpy()
+
+
+def _carries(turn: Turned, effect: np.ndarray) -> list[dict[str, Any]]:
+    domain = turn.before.domain
+    if isinstance(domain, Table):
+        return in_own_units(turn)
+    return strongest(effect, domain.turned_names) if domain.side_by_side else of_symbols(turn, domain.turned_names)
 
 
 def explain(estimator: Estimator, x: HeldRows | None = None) -> dict[str, Any]:
@@ -48,7 +56,7 @@ def explain(estimator: Estimator, x: HeldRows | None = None) -> dict[str, Any]:
         "rows": len(codes),
         "codes_of": "prior" if x is None else "rows",
         "units": used_units(estimator, codes, effect, x),
-        "carries": in_own_units(turn) if table else strongest(effect, domain.column_names),
+        "carries": _carries(turn, effect),
         "effect_unit": EFFECT_UNITS[domain.name],
         "traversals": traversals(estimator, codes, turn=turn),
         "similarity": similarity(turn) if table else None,
@@ -56,7 +64,7 @@ def explain(estimator: Estimator, x: HeldRows | None = None) -> dict[str, Any]:
     }
     if hasattr(estimator, "size_search_"):
         facts["size_search"] = estimator.size_search_
-    if domain.name == "image" or domain.places is not None:
+    if domain.name == "image" or (domain.places is not None and domain.side_by_side):
         maps = heat_maps(estimator, effect)
         facts["heat_maps"] = {str(unit): maps[unit] for unit in range(len(maps))}
     return facts

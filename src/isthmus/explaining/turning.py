@@ -63,7 +63,8 @@ class Turned:
 
     def effects(self) -> np.ndarray:
         """`effects`."""
-        categorical = self.before.domain.categorical
+        domain = self.before.domain
+        categorical = domain.categorical if isinstance(domain, Table) else np.zeros(self.before.matrix.shape[1], bool)
         sizes = [
             # Total variation ½ Σ |Δp| for categories.
             np.abs(change).sum(1) * (0.5 if categorical[place] else 1.0)
@@ -102,7 +103,7 @@ def carries(estimator: Estimator, codes: np.ndarray, *, most_columns: int = 8) -
     Units and columns that move next to nothing (below a twentieth of the strongest unit, or of the unit's strongest
     column) are left out. The effect's unit is that of `effects`.
     """
-    return strongest(effects(estimator, codes), estimator.domain_.column_names, most_columns)
+    return strongest(effects(estimator, codes), estimator.domain_.turned_names, most_columns)
 
 
 def strongest(effect: np.ndarray, names: Sequence[str], most_columns: int = 8) -> list[dict[str, Any]]:
@@ -116,6 +117,22 @@ def strongest(effect: np.ndarray, names: Sequence[str], most_columns: int = 8) -
         }
         for unit in moving(effect)
     ]
+
+
+def of_symbols(turn: Turned, names: Sequence[str], most: int = 12) -> list[dict[str, Any]]:
+    """`carries` of texts, with how frequent each symbol is, in per cent, at the unit's low and high end: [{unit, low,
+    high, columns [{name, effect, from, to}]}]."""
+    effect, told_units = turn.effects(), []
+    for unit in moving(effect):
+        before, after = (end.matrix.mean(0) for end in turn.ends(unit))
+        columns = [
+            {"name": names[c], "effect": short(effect[unit, c]), "from": short(before[c]), "to": short(after[c])}
+            for c in moved(effect[unit], most)
+        ]
+        told_units.append(
+            {"unit": unit, "low": short(turn.low[unit]), "high": short(turn.high[unit]), "columns": columns}
+        )
+    return told_units
 
 
 def moved(effect: np.ndarray, most_columns: int) -> list[int]:

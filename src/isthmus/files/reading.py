@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from ..core.errors import DataError
-from . import arrays, series, sparse, tables
+from . import arrays, series, sparse, tables, texts
 from .bundled import bundled_names, read_bundled
 from .failures import shown
 from .folders import ARRAYS, IMAGES, files_below, files_of_one_kind
@@ -28,7 +28,7 @@ _TYPED: dict[str, Callable[[Path], tuple[pa.Table, tables.Notes]]] = {
     ".arrow": tables.read_arrow,
     ".feather": tables.read_arrow,
 }
-_ENDINGS = ", ".join([".csv", ".tsv", *_TYPED, ".jsonl", ".npz", ".npy", ".mtx"])
+_ENDINGS = ", ".join([".csv", ".tsv", *_TYPED, ".jsonl", ".txt", ".npz", ".npy", ".mtx"])
 
 
 def read(data: str | Path, *, part: str | None = None, text: Sequence[str] = ()) -> Source:
@@ -39,6 +39,7 @@ def read(data: str | Path, *, part: str | None = None, text: Sequence[str] = ())
     - sparse counts: .npz as `scipy.sparse.save_npz` writes it, or .mtx (Matrix Market);
     - series, from a long table of one row a step: the columns that tell series apart and put steps in order after a
       colon (`sensors.csv:id,time`) or as `part`;
+    - texts: .txt with one on each line, or a column of a table, named after a colon (`reviews.jsonl:body`) or as `part`;
     - a folder of images of one size, of Parquet or Arrow files of equal columns, or of .npy arrays of equal shape;
     - the name of a bundled data set, as a string (write `./digits` for a file or folder of that name).
 
@@ -109,7 +110,7 @@ def _bundled() -> str:
 def _refuse_part(place: str | Path, part: str | None) -> None:
     if part is not None:
         raise DataError(
-            f"{shown(place)}: has no array {part!r}; only .npz files hold arrays by name, and tables series"
+            f"{shown(place)}: has no part {part!r}; .npz files hold arrays by name, and tables series and texts"
         )
 
 
@@ -126,7 +127,16 @@ def _read_file(path: Path, part: str | None, text: Sequence[str]) -> Source:
     if ending == ".npy":
         _refuse_part(path, part)
         return Source(path.stem, arrays.read_npy(path))
-    table, notes = _SPELT[ending](path, text) if ending in _SPELT else _TYPED[ending](path)
+    if ending == ".txt":
+        _refuse_part(path, part)
+        rows, ids, notes = texts.read_lines(path)
+        return Source(path.stem, rows, row_ids=ids, notes=notes)
+    of_texts = part is not None and "," not in part
+    spelt = (*text, part) if of_texts else text
+    table, notes = _SPELT[ending](path, spelt) if ending in _SPELT else _TYPED[ending](path)
+    if part is not None and of_texts:
+        rows, ids, more = texts.read_column(table, part, path)
+        return Source(path.stem, rows, row_ids=ids, notes=(*notes, *more))
     if part is not None:
         rows, ids, more = series.read_long(table, part, path)
         return Source(path.stem, rows, row_ids=ids, notes=(*notes, *more))
@@ -136,9 +146,7 @@ def _read_file(path: Path, part: str | None, text: Sequence[str]) -> Source:
 def _check_file(path: Path, ending: str) -> None:
     if ending in IMAGE_ENDINGS:
         raise DataError(f"{shown(path)}: is one image; give the folder that holds the images")
-    if ending == ".txt":
-        raise DataError(f"{shown(path)}: text is not modelled yet; tables and images are: {_ENDINGS}, or a folder")
-    if ending not in (*_SPELT, *_TYPED, ".npz", ".npy", ".mtx"):
+    if ending not in (*_SPELT, *_TYPED, ".txt", ".npz", ".npy", ".mtx"):
         called = f"the ending {ending!r}" if ending else "a file without an ending"
         raise DataError(f"{shown(path)}: {called} is not known; these are: {_ENDINGS}")
     status = path.stat()

@@ -21,6 +21,7 @@ from ..core.errors import DataError
 from .atomic import replacing
 from .failures import reason, shown
 from .series import long_table
+from .texts import are_texts, lines_of, text_table
 
 _CHANNELS = (1, 3, 4)  # grey, colour, colour with transparency
 
@@ -87,6 +88,7 @@ def write_rows(rows: Any, path: str | Path, *, columns: Sequence[str] | None = N
     Tables and frames (pandas, polars and others) become a table. A matrix (rows, columns) becomes a table whose
     columns are called `columns`, or x0, x1 …. Arrays of any number of dimensions become .npy or .npz (array "x"). A
     sparse matrix becomes .npz, as `scipy.sparse.save_npz` writes it, or .mtx.
+    Texts become .txt, a text on each line, or a table of one column, text.
     Series of lengths of their own, a list of arrays, become a long table: a row a step, columns series, step and value.
     Images, uint8 of shape (n, height, width) or (n, height, width, channels), become a folder of PNG files if the path
     has no ending. Raises DataError for what does not fit the ending.
@@ -95,6 +97,12 @@ def write_rows(rows: Any, path: str | Path, *, columns: Sequence[str] | None = N
         _write_sparse(rows, path)
     elif _are_series(rows):
         write_table(long_table(rows), path)
+    elif are_texts(rows) and Path(path).suffix.lower() == ".txt":
+        content = lines_of(rows, path)
+        with replacing(path) as temporary:
+            temporary.write_bytes(content)
+    elif are_texts(rows):
+        write_table(text_table(rows), path)
     elif not isinstance(rows, np.ndarray):
         write_table(table_of(rows, path), path)
     elif Path(path).suffix.lower() in (".npy", ".npz"):
@@ -119,6 +127,8 @@ def table_of(rows: Any, path: str | Path, columns: Sequence[str] | None = None) 
     """A frame or a matrix as a table; a matrix' columns are called `columns`, or x0, x1 …. `path` is for errors."""
     if _are_series(rows):
         return long_table(rows)
+    if are_texts(rows):
+        return text_table(rows)
     if isinstance(rows, np.ndarray) and rows.ndim != 2:
         shape = "×".join(map(str, rows.shape))
         raise DataError(f"{shown(path)}: an array of {shape} is no table; choose .npy or .npz")

@@ -12,7 +12,7 @@ from .screen import number, print_table
 MOST_SHOWN = 12
 
 
-COLUMNS = {"counts": "column", "image": "pixel", "series": "step"}
+COLUMNS = {"counts": "column", "image": "pixel", "series": "step", "text": "symbol"}
 
 
 def explain(

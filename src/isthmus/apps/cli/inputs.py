@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ...files.source import Source
     from ...files.streaming import Stream
 
-KINDS = {"counts": "counts", "image": "images", "series": "series", "table": "a table"}
+KINDS = {"counts": "counts", "image": "images", "series": "series", "table": "a table", "text": "texts"}
 
 
 def read_rows(data: str, drop: list[str], text: "Sequence[str]" = ()) -> "Source":

@@ -13,6 +13,7 @@ from ..base import Domain, NetworkOptions, Rows, Survey
 from .checking import checked, indexed, is_text
 from .likelihood import TextHead
 from .networks import TextEncoder, TextFeatures
+from .pictures import pieces
 from .symbols import ALPHABETS, Symbols, learned, revived
 
 # What is beyond this many symbols of a text is not looked at.
@@ -208,9 +209,19 @@ class Text(Domain):
     def column_names(self) -> list[str]:
         return ["length", *(f"symbol {place}" for place in range(self.steps))]
 
+    @property
+    def turned_names(self) -> list[str]:
+        return [repr(self.symbols.spelt(symbol).decode("utf-8", "replace")) for symbol in range(self.symbols.count)]
+
     def describe(self) -> dict[str, Any]:
         of = "bytes" if self.family == "bytes" else f"of {self.symbols.count:,} symbols"
         return {"shape": f"texts of up to {self.steps:,} {of}", "columns": []}
+
+    def heat(self, x: Tensor, log_prob: np.ndarray) -> list[list[tuple[str, float]]]:
+        return [
+            pieces(map(self.symbols.spelt, sequence), -np.nan_to_num(own[: len(sequence)]))
+            for sequence, own in zip(self._sequences(x), log_prob, strict=True)
+        ]
 
     def told(self, values: np.ndarray, steps: range, worst: int) -> str:
         own = values[1 + steps.start : 1 + steps.stop]

@@ -82,6 +82,10 @@ class TextLikelihood(Likelihood):
     def sample(self, randomness: Randomness) -> Tensor:
         return self._drawn(lambda logits: Categorical(logits).sample(randomness).long())
 
+    def shares(self) -> Tensor:
+        logits = self.head.out(self.head.alone(self.outputs))
+        return torch.softmax(logits[..., :-1], -1)
+
     def guess_beside(self, x: Tensor) -> Tensor:
         """The most probable symbol at each place of the texts x, given what stands before it there."""
         text = Written.of(x, self.head.count)

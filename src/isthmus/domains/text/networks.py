@@ -71,9 +71,7 @@ class TextEncoder(nn.Module):
     def __init__(self, features: TextFeatures, width: int, outputs: int, activation: str):
         super().__init__()
         self.count = features.count
-        self.symbols = nn.ParameterList(
-            FIRST_SPREAD * torch.randn(self.count + 1, width) for _ in range(WINDOW)
-        )
+        self.symbols = nn.ParameterList(FIRST_SPREAD * torch.randn(self.count + 1, width) for _ in range(WINDOW))
         self.bias = nn.Parameter(torch.zeros(width))
         self.activation = ACTIVATIONS[activation]()
         self.out = Perceptron(2 * width + 1, (width,), outputs, activation)
@@ -98,7 +96,9 @@ class TextEncoder(nn.Module):
             return torch.cat([logs.new_zeros(rows, 2 * width), logs], -1)
         # Before the beginning and after the end stands the symbol that is hidden.
         around = pad(symbols.masked_fill(symbols < 0, self.count), (WINDOW // 2, WINDOW // 2), value=self.count)
-        windows = sum(embedding(around[:, k : k + steps].clamp(0, self.count), each) for k, each in enumerate(self.symbols))
+        windows = sum(
+            embedding(around[:, k : k + steps].clamp(0, self.count), each) for k, each in enumerate(self.symbols)
+        )
         found = self.activation(windows + self.bias)  # (rows, steps, width)
         going = (torch.arange(steps, device=symbols.device) < lengths.unsqueeze(-1)).unsqueeze(-1)
         mean = (found * going).sum(1) / lengths.clamp_min(1).unsqueeze(-1)
