@@ -83,6 +83,22 @@ def _counts(largest: float = 20.0) -> np.ndarray:
     return counts
 
 
+TEXTS = [
+    "",
+    "a",
+    "The cat sleeps in the garden.",
+    "The dog sleeps in the garden.",
+    "Naïve café — “quoted”, 100 €",
+    "日本語のテキスト",
+    "Ελληνικά",
+    "a tab\tand a line\nbreak",
+    "NUL \x00 inside",
+    "👩‍🚀 two signs",
+    "The cat sleeps in the garden. The dog eats in the house.",
+    " ",
+]
+
+
 EXAMPLES: dict[str, dict[str, Example]] = {
     "counts": {
         **{
@@ -112,6 +128,10 @@ EXAMPLES: dict[str, dict[str, Example]] = {
         "black and white": Example(lambda: _greys("uint8", 2).astype(bool)),
         "colour": Example(lambda: _greys("uint8", 256, (12, 5, 4, 3))),
         "opacity": Example(lambda: _greys("uint8", 256, (12, 5, 4, 4))),
+    },
+    "text": {
+        "bytes": Example(lambda: TEXTS),
+        "byte pairs": Example(lambda: 8 * TEXTS[:3] + [f"{text} again" for text in TEXTS], "byte_pairs"),
     },
     "series": {
         "channels": Example(_waves, data="series"),

@@ -72,7 +72,7 @@ def compare(
 ) -> Comparison:
     """Train every model at every size with every seed, measure all on held-out rows, and give a verdict per job.
 
-    `rows` is a DataFrame, a 2-D array, images, texts, series or a sparse matrix of counts; `target` a column's name or an
+    `rows` is a DataFrame, a 2-D array, images, texts, series or a matrix of counts; `target` a column's name or an
     array of values, never shown to the models: codes are probed with it, and if it marks outliers, detection is judged
     by it. `test` rows replace the random 20%. `options` go to every model that declares them. `jobs` is how many models
     train at once (default: one per core on a CPU).

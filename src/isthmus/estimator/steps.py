@@ -49,7 +49,8 @@ def step_scores(
             worst = scores.nan_to_num(torch.inf).argsort(dim=1).argsort(dim=1) < steps * MOST_REPLACED
             odd = torch.zeros_like(rows, dtype=torch.bool)
             odd[:, counted] = (worst & (scores < threshold))[:, at]
-            scores, likelihood = scored(rows, torch.where(odd & ~rows.isnan(), likelihood.guess_beside(rows), rows))
+            usual = torch.where(odd & ~rows.isnan(), likelihood.guess_beside(rows), rows)
+            scores, likelihood = scored(rows, usual)
         return scores
 
     return in_batches(of_batch, x, batch_rows(x.shape[1]), device).double().numpy()

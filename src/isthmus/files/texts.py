@@ -49,8 +49,9 @@ def read_column(table: pa.Table, name: str, path: Path) -> tuple[np.ndarray, lis
     kind = getattr(column.type, "value_type", column.type)
     if kind not in (pa.string(), pa.large_string(), pa.string_view()):
         raise DataError(
-            f"{shown(path)}: column '{name}' holds {kind}, no text; texts are read as {shown(path.name)}:COLUMN, a long "
-            f"table of series as {shown(path.name)}:ID,TIME, with the columns that tell series apart and put steps in order"
+            f"{shown(path)}: column '{name}' holds {kind}, no text; texts are read as {shown(path.name)}:COLUMN, a "
+            f"long table of series as {shown(path.name)}:ID,TIME, with the columns that tell series apart and put "
+            "steps in order"
         )
     texts = column.to_pylist()
     kept = [place for place, text in enumerate(texts) if text is not None]
