@@ -7,27 +7,25 @@ import isthmus
 from isthmus.core.errors import DataError, OptionError
 from isthmus.estimator.steps import step_scores
 
-PLACES = ("garden", "kitchen", "cellar", "street")
-
 
 def texts(rows: int, seed: int = 0) -> list[str]:
-    """Of two kinds in turn, of about 30 bytes: what an animal does and what a number is."""
+    """Of two kinds in turn: what an animal does, in 16 or 17 bytes, and a sum, in 9."""
     rng = np.random.default_rng(seed)
     animals = [
-        f"the {rng.choice(['cat', 'dog', 'horse'])} runs through the {rng.choice(PLACES)}" for _ in range(rows // 2)
+        f"the {rng.choice(['cat', 'dog', 'pig'])} runs {rng.choice(['home', 'away', 'off'])}" for _ in range(rows // 2)
     ]
-    numbers = [f"{rng.integers(10, 99)} + {rng.integers(10, 99)} = {rng.integers(10, 199)}!" for _ in range(rows // 2)]
-    return [text for pair in zip(animals, numbers, strict=True) for text in pair]
+    sums = [f"{rng.integers(10, 99)}+{rng.integers(10, 99)}={rng.integers(10, 99)}!" for _ in range(rows // 2)]
+    return [text for pair in zip(animals, sums, strict=True) for text in pair]
 
 
 def model(**options) -> "isthmus.VAE":
-    given = {"latent_dim": 2, "hidden": (32,), "epochs": 25, "learning_rate": 1e-2, "batch_size": 32, "random_state": 0}
+    given = {"latent_dim": 2, "hidden": (32,), "epochs": 20, "learning_rate": 1e-2, "batch_size": 32, "random_state": 0}
     return isthmus.VAE(**given | options)
 
 
 @pytest.fixture(scope="module")
 def fitted() -> "isthmus.VAE":
-    return model().fit(texts(300))
+    return model().fit(texts(240))
 
 
 def test_codes_tell_the_two_kinds_apart(fitted):
@@ -55,20 +53,18 @@ def test_texts_do_not_depend_on_their_neighbours(fitted):
     some = [rows[place] for place in picked]
     np.testing.assert_array_equal(fitted.transform(some), codes[picked])
     np.testing.assert_array_equal(fitted.score_samples(some), scores[picked])
-    np.testing.assert_array_equal(
-        fitted.score_samples([*some, "a much longer text than any other " * 2])[:77], scores[picked]
-    )
+    np.testing.assert_array_equal(fitted.score_samples([*some, "a longer text than any other"])[:77], scores[picked])
 
 
 def test_an_odd_word_is_found_at_its_place(fitted):
-    rows = ["the cat runs through the kitchen", "the cat runs thQ##gh the kitchen"]
+    rows = ["the cat runs home", "the cat rQ#s home"]
     scores = fitted.score_steps(rows)
-    assert scores.shape == (2, fitted.domain_.steps) and np.isnan(scores[:, 32:]).all()
-    assert np.argmin(np.nan_to_num(scores[1])) in (15, 16, 17)
-    assert scores[1, 15:18].min() < fitted.step_offset_ < scores[0, :32].min()
+    assert scores.shape == (2, fitted.domain_.steps) and fitted.domain_.steps == 17
+    assert np.argmin(scores[1]) in (9, 10, 11) and np.isnan(fitted.score_steps(["12+34=5!"])[0, 8:]).all()
+    assert scores[1, 9:12].min() < fitted.step_offset_ < scores[0].min()
     told = fitted.explain_scores(rows).to_pandas()
     assert set(told["row"]) == {1} and "Q" in told.iloc[0]["value"]
-    assert told.iloc[0]["expected"].startswith("r")  # after "th" comes "rough", whatever follows
+    assert "u" in told.iloc[0]["expected"]  # after "r"
     assert fitted.predict(rows)[1] == -1
 
 
@@ -108,7 +104,7 @@ def test_byte_pairs_come_back_from_the_file(tmp_path):
 
 
 def test_the_same_seed_gives_the_same_model():
-    first, again = (model(epochs=2).fit(texts(60)) for _ in range(2))
+    first, again = (model(epochs=1).fit(texts(60)) for _ in range(2))
     np.testing.assert_array_equal(first.transform(texts(10, 1)), again.transform(texts(10, 1)))
 
 
@@ -123,6 +119,7 @@ def test_units_say_which_symbols_they_move(fitted):
     assert len({frame.startswith("the ") for frame in frames}) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["Autoencoder", "IWAE", "FSQ", "LadderVAE", "TopKAutoencoder", "FactorVAE"])
 def test_every_variant_trains_on_texts(name):
     options = {"latent_dim": 3, "hidden": (16,), "epochs": 1, "random_state": 0}
@@ -130,6 +127,7 @@ def test_every_variant_trains_on_texts(name):
     assert len(vae.sample(2)) == 2 and np.isfinite(vae.score_samples(texts(6, 1))).all()
 
 
+@pytest.mark.slow
 def test_several_sizes_and_one_pass():
     sized = model(latent_dim="auto", epochs=1).fit(texts(100))
     assert sized.latent_dim_ >= 1 and len(sized.size_search_) > 1

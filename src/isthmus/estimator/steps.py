@@ -53,7 +53,7 @@ def step_scores(
             scores, likelihood = scored(rows, usual)
         return scores
 
-    return in_batches(of_batch, x, batch_rows(x.shape[1]), device).double().numpy()
+    return in_batches(of_batch, x, batch_rows(x.shape[1] * domain.numbers_per_cell), device).double().numpy()
 
 
 def unusual_threshold(scores: np.ndarray) -> float:

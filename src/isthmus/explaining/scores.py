@@ -56,7 +56,7 @@ def _stretches(estimator: Estimator, x: Tensor, scores: np.ndarray, most: int) -
         rows = as_input(rows)
         return model.likelihood(model.posterior(rows).mean).guess_beside(rows)
 
-    expected = in_batches(guesses, x, batch_rows(x.shape[1]), estimator._device)
+    expected = in_batches(guesses, x, batch_rows(x.shape[1] * domain.numbers_per_cell), estimator._device)
     of_steps = step_scores(estimator.model_, domain, x, estimator._device, estimator.step_offset_)
     return unusual_stretches(domain, x, expected, scores, of_steps, estimator.step_offset_, most)
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 # Sequences that go through a network together where a row's result must not depend on its neighbours: products with as
 # many rows each time round every row alike, and sequences of about one length waste no steps on one another.
-STEADY_ROWS = 64
+STEADY_ROWS = 32
 
 
 class Recurrence(nn.Module):
