@@ -133,6 +133,14 @@ EXAMPLES: dict[str, dict[str, Example]] = {
         "bytes": Example(lambda: TEXTS),
         "byte pairs": Example(lambda: 8 * TEXTS[:3] + [f"{text} again" for text in TEXTS], "byte_pairs"),
     },
+    # In alphabetical order, as they come back.
+    "words": {
+        "topics": Example(
+            lambda: ["apple pear plum", "apple apple pear", "dog horse", "horse pig pig", "dog pig plum"] * 3,
+            data="words",
+        ),
+        "poisson": Example(lambda: ["ab ab cd", "cd ef", "ab gh gh", "ef gh"] * 3, "poisson", data="words"),
+    },
     "series": {
         "channels": Example(_waves, data="series"),
         "one channel": Example(lambda: _waves()[..., 0].astype(np.float32), data="series"),

@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+from collections import Counter
 from functools import cache
 from typing import Any
 
@@ -104,7 +105,7 @@ def test_it_accepts_its_rows_and_is_chosen_for_them(name, case):
     if EXAMPLES[name][case].data == "auto":
         assert domains.choose(rows).name == name
     else:
-        assert domains.choose(rows).name in ("table", "image")
+        assert domains.choose(rows).name in ("table", "image", "text")
 
 
 @every_case
@@ -191,8 +192,8 @@ def test_samples_and_modes_are_rows(name, case):
         assert torch.isfinite(dense(domain.tensors(made)).double()).all()
         assert domain.guesses(tensor).shape == rows.shape
     # What is drawn stays within what was fitted; an expected value need not. Bytes that are no UTF-8 become a sign of
-    # three, so that texts of them may be longer.
-    assert name == "text" or domain.surprises(domain.rows(sample)) == []
+    # three, so that texts of them may be longer; a bag of words may be drawn empty.
+    assert name in ("text", "words") or domain.surprises(domain.rows(sample)) == []
 
 
 @every_case
@@ -247,7 +248,7 @@ def test_log_volume_is_the_logarithm_of_the_jacobian(name, case):
     """Against differences of the rows' own values and of the scaled numbers."""
     domain, _, x = fitted(name, case)
     x = x.double()
-    if name == "counts":
+    if name in ("counts", "words"):
         # Of whole rows it is the probability of their totals: of all that there can be they sum to 1.
         totals = torch.arange(200_000).view(-1, 1)
         assert abs(domain.log_volume(totals).exp().sum() - 1) < 1e-3
@@ -280,6 +281,9 @@ def test_pictures_are_one_for_each_row(name, case):
     if domain.picture_kind == "table":
         assert [column["name"] for column in described["columns"]] == domain.column_names
         assert [[cell is None for cell in row] for row in pictures] == x[:3].isnan().tolist()
+    elif name == "words":
+        counts = [sorted(Counter(text.split()).items(), key=lambda each: (-each[1], each[0])) for text in rows[:3]]
+        assert pictures == [", ".join(f"{word} {count}" for word, count in row) for row in counts]
     elif domain.picture_kind == "text":
         assert pictures == rows[:3]
     else:
@@ -303,6 +307,8 @@ def test_values_are_the_rows_own(name, case):
         np.testing.assert_array_equal(values, rows.toarray() if scipy.sparse.issparse(rows) else rows)
     elif name == "table":
         np.testing.assert_array_equal(values, rows)
+    elif name == "words":
+        assert [[text.split().count(word) for word in domain.words] for text in rows] == values.tolist()
     elif isinstance(rows, list) and isinstance(rows[0], str):
         written = domain.symbols.written(rows)
         np.testing.assert_array_equal(values[:, 0], [len(each) for each in written])

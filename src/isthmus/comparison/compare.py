@@ -139,7 +139,7 @@ def compare(
 def _suited(named: list[str], domain: Domain) -> tuple[list[str], list[str], list[str]]:
     """The models that suit such rows, those of them that are no detector, and sentences about others."""
     suited, left_out = list(named), []
-    if DETECTOR_NAME in named and (domain.name == "counts" or not domain.side_by_side):
+    if DETECTOR_NAME in named and not domain.suits_detector:
         suited.remove(DETECTOR_NAME)
         left_out.append(f"the {DETECTOR_NAME} was left out: it is for tables and images")
     if PCA_NAME in named and not domain.side_by_side:

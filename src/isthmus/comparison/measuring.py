@@ -44,7 +44,7 @@ class Data:
     @property
     def pooled(self) -> bool:
         """Whether columns share one scale, as pixels, counts and steps of series do."""
-        return self.domain.picture_kind == "image"
+        return self.domain.side_by_side and self.domain.picture_kind != "table"
 
     @property
     def event_shape(self) -> tuple[int, ...] | None:
@@ -122,7 +122,7 @@ def _reconstruction(data: Data, contender: Contender, train: Tensor, test: Tenso
 
 
 def _loss_unit(data: Data) -> str:
-    if data.domain.picture_kind == "text":
+    if not data.domain.side_by_side:
         return TEXT_LOSS
     return MIXED_LOSS if data.domain.categorical.any() and not data.pooled else "share of the spread that is lost"
 

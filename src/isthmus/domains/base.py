@@ -68,6 +68,8 @@ class Domain(ABC):
     checks_rows: ClassVar[bool] = False
     # Whether a row is numbers and categories side by side, so that distances and missing cells mean something.
     side_by_side: ClassVar[bool] = True
+    # Whether `isthmus.Detector` is for such rows.
+    suits_detector: ClassVar[bool] = True
     # How many numbers networks hold for each cell while they go through a row; it says how many rows a batch has.
     numbers_per_cell: ClassVar[int] = 1
 

@@ -118,7 +118,7 @@ class Detector(OutlierMixin, BaseEstimator):
         options = self._options()
         rows = checked_rows(self, X, reset=True)
         domain = fitted_domain(rows, SharedOptions(data=options.data))
-        if domain.name == "counts" or not domain.side_by_side:
+        if not domain.suits_detector:
             raise DataError(
                 f"a detector is for tables and images; of {domain.name}, take a VAE's score_samples and predict"
             )

@@ -43,7 +43,9 @@ class SharedOptions(Options):
         "auto", "kind of network; convolutional: images, series; attention between columns: tables"
     )
     activation: Literal["relu", "silu", "gelu", "tanh"] = option("relu", "function between layers")
-    data: str = option("auto", "what rows are: 'table', 'image', 'counts', 'series', 'text', or told by their type")
+    data: str = option(
+        "auto", "what rows are: 'table', 'image', 'counts', 'series', 'text', 'words' (of texts), or told by their type"
+    )
     likelihood: str = option(
         "auto", "noise of numbers or pixels, such as 'gaussian'; of texts the symbols, 'bytes' or 'byte_pairs'"
     )

@@ -22,6 +22,7 @@ EFFECT_UNITS = {
     "image": "share of black to white",
     "series": "standard deviations of the channel",
     "text": "per cent of the symbols",
+    "words": "log(1 + count)",
 }
 
 
@@ -36,7 +37,11 @@ def _carries(turn: Turned, effect: np.ndarray) -> list[dict[str, Any]]:
     domain = turn.before.domain
     if isinstance(domain, Table):
         return in_own_units(turn)
-    return strongest(effect, domain.turned_names) if domain.side_by_side else of_symbols(turn, domain.turned_names)
+    return (
+        of_symbols(turn, domain.turned_names)
+        if domain.picture_kind == "text"
+        else strongest(effect, domain.turned_names)
+    )
 
 
 def explain(estimator: Estimator, x: HeldRows | None = None) -> dict[str, Any]:

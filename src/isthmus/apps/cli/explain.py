@@ -13,7 +13,7 @@ MOST_SHOWN = 12
 MOST_SYMBOLS = 6
 
 
-COLUMNS = {"counts": "column", "image": "pixel", "series": "step", "text": "symbol"}
+COLUMNS = {"counts": "column", "image": "pixel", "series": "step", "text": "symbol", "words": "word"}
 
 
 def explain(

@@ -13,7 +13,14 @@ if TYPE_CHECKING:
     from ...files.source import Source
     from ...files.streaming import Stream
 
-KINDS = {"counts": "counts", "image": "images", "series": "series", "table": "a table", "text": "texts"}
+KINDS = {
+    "counts": "counts",
+    "image": "images",
+    "series": "series",
+    "table": "a table",
+    "text": "texts",
+    "words": "texts",
+}
 
 
 def read_rows(data: str, drop: list[str], text: "Sequence[str]" = ()) -> "Source":

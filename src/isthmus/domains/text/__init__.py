@@ -35,6 +35,7 @@ class Text(Domain):
     likelihoods: ClassVar[tuple[str, ...]] = ALPHABETS
     checks_rows: ClassVar[bool] = True
     side_by_side: ClassVar[bool] = False
+    suits_detector: ClassVar[bool] = False
     numbers_per_cell: ClassVar[int] = 512
 
     def __init__(self, symbols: Symbols, steps: int, frequencies: np.ndarray, cut: int):
