@@ -34,8 +34,10 @@ class Autoencoder(_Estimator):
         network: kind of network; convolutional: images, series; attention between columns: tables (default
     'auto')
         activation: function between layers (default 'relu')
-        data: what rows are: 'table', 'image', 'counts', 'series', or told by their type (default 'auto')
-        likelihood: noise of numbers or pixels, such as 'gaussian' or 'bernoulli' (default 'auto')
+        data: what rows are: 'table', 'image', 'counts', 'series', 'text', 'words' (of texts), or told by their
+    type (default 'auto')
+        likelihood: noise of numbers or pixels, such as 'gaussian'; of texts the symbols, 'bytes' or 'byte_pairs'
+    (default 'auto')
         missing: whether missing cells of a table have a probability; 'auto': with 'autoregressive' alone (default
     'auto')
         prior: what new codes are drawn from: the model's prior, or a flow fitted to the rows' codes (default
@@ -102,8 +104,10 @@ class FactorVAE(_Estimator):
         network: kind of network; convolutional: images, series; attention between columns: tables (default
     'auto')
         activation: function between layers (default 'relu')
-        data: what rows are: 'table', 'image', 'counts', 'series', or told by their type (default 'auto')
-        likelihood: noise of numbers or pixels, such as 'gaussian' or 'bernoulli' (default 'auto')
+        data: what rows are: 'table', 'image', 'counts', 'series', 'text', 'words' (of texts), or told by their
+    type (default 'auto')
+        likelihood: noise of numbers or pixels, such as 'gaussian'; of texts the symbols, 'bytes' or 'byte_pairs'
+    (default 'auto')
         missing: whether missing cells of a table have a probability; 'auto': with 'autoregressive' alone (default
     'auto')
         prior: what new codes are drawn from: the model's prior, or a flow fitted to the rows' codes (default
@@ -168,8 +172,10 @@ class FSQ(_Estimator):
         network: kind of network; convolutional: images, series; attention between columns: tables (default
     'auto')
         activation: function between layers (default 'relu')
-        data: what rows are: 'table', 'image', 'counts', 'series', or told by their type (default 'auto')
-        likelihood: noise of numbers or pixels, such as 'gaussian' or 'bernoulli' (default 'auto')
+        data: what rows are: 'table', 'image', 'counts', 'series', 'text', 'words' (of texts), or told by their
+    type (default 'auto')
+        likelihood: noise of numbers or pixels, such as 'gaussian'; of texts the symbols, 'bytes' or 'byte_pairs'
+    (default 'auto')
         missing: whether missing cells of a table have a probability; 'auto': with 'autoregressive' alone (default
     'auto')
         prior: what new codes are drawn from: the model's prior, or a flow fitted to the rows' codes (default
@@ -233,8 +239,10 @@ class IWAE(_Estimator):
         network: kind of network; convolutional: images, series; attention between columns: tables (default
     'auto')
         activation: function between layers (default 'relu')
-        data: what rows are: 'table', 'image', 'counts', 'series', or told by their type (default 'auto')
-        likelihood: noise of numbers or pixels, such as 'gaussian' or 'bernoulli' (default 'auto')
+        data: what rows are: 'table', 'image', 'counts', 'series', 'text', 'words' (of texts), or told by their
+    type (default 'auto')
+        likelihood: noise of numbers or pixels, such as 'gaussian'; of texts the symbols, 'bytes' or 'byte_pairs'
+    (default 'auto')
         missing: whether missing cells of a table have a probability; 'auto': with 'autoregressive' alone (default
     'auto')
         prior: what new codes are drawn from: the model's prior, or a flow fitted to the rows' codes (default
@@ -303,8 +311,10 @@ class LadderVAE(_Estimator):
         network: kind of network; convolutional: images, series; attention between columns: tables (default
     'auto')
         activation: function between layers (default 'relu')
-        data: what rows are: 'table', 'image', 'counts', 'series', or told by their type (default 'auto')
-        likelihood: noise of numbers or pixels, such as 'gaussian' or 'bernoulli' (default 'auto')
+        data: what rows are: 'table', 'image', 'counts', 'series', 'text', 'words' (of texts), or told by their
+    type (default 'auto')
+        likelihood: noise of numbers or pixels, such as 'gaussian'; of texts the symbols, 'bytes' or 'byte_pairs'
+    (default 'auto')
         missing: whether missing cells of a table have a probability; 'auto': with 'autoregressive' alone (default
     'auto')
         prior: what new codes are drawn from: the model's prior, or a flow fitted to the rows' codes (default
@@ -375,8 +385,10 @@ class TopKAutoencoder(_Estimator):
         network: kind of network; convolutional: images, series; attention between columns: tables (default
     'auto')
         activation: function between layers (default 'relu')
-        data: what rows are: 'table', 'image', 'counts', 'series', or told by their type (default 'auto')
-        likelihood: noise of numbers or pixels, such as 'gaussian' or 'bernoulli' (default 'auto')
+        data: what rows are: 'table', 'image', 'counts', 'series', 'text', 'words' (of texts), or told by their
+    type (default 'auto')
+        likelihood: noise of numbers or pixels, such as 'gaussian'; of texts the symbols, 'bytes' or 'byte_pairs'
+    (default 'auto')
         missing: whether missing cells of a table have a probability; 'auto': with 'autoregressive' alone (default
     'auto')
         prior: what new codes are drawn from: the model's prior, or a flow fitted to the rows' codes (default
@@ -446,8 +458,10 @@ class VAE(_Estimator):
         network: kind of network; convolutional: images, series; attention between columns: tables (default
     'auto')
         activation: function between layers (default 'relu')
-        data: what rows are: 'table', 'image', 'counts', 'series', or told by their type (default 'auto')
-        likelihood: noise of numbers or pixels, such as 'gaussian' or 'bernoulli' (default 'auto')
+        data: what rows are: 'table', 'image', 'counts', 'series', 'text', 'words' (of texts), or told by their
+    type (default 'auto')
+        likelihood: noise of numbers or pixels, such as 'gaussian'; of texts the symbols, 'bytes' or 'byte_pairs'
+    (default 'auto')
         missing: whether missing cells of a table have a probability; 'auto': with 'autoregressive' alone (default
     'auto')
         prior: what new codes are drawn from: the model's prior, or a flow fitted to the rows' codes (default

@@ -66,7 +66,7 @@ class TestSymbols:
     @needs_tokenizers
     @pytest.mark.parametrize("damage", ["{}", "no json", '{"model": {"type": "WordLevel"}}'])
     def test_a_damaged_description_is_refused(self, damage):
-        with pytest.raises(ValueError):  # noqa: PT011  what it says is the library's
+        with pytest.raises(ValueError):
             symbols.revived("byte_pairs", damage)
 
     def test_without_the_library_it_is_said_what_to_install(self, monkeypatch):
@@ -225,7 +225,7 @@ class TestBadTexts:
     def test_a_schema_that_does_not_fit_is_refused(self):
         good = Text.fit(FEW).schema()
         for name, value in {"family": "words", "steps": 0, "frequencies": [1, 2], "cut": -1}.items():
-            with pytest.raises(ValueError):  # noqa: PT011  for whoever reads a model file
+            with pytest.raises(ValueError):
                 Text.from_schema(good | {name: value})
 
 

@@ -140,7 +140,7 @@ def test_what_texts_cannot_do_is_said(fitted):
         with pytest.raises(DataError, match="text") as raised:
             asked(texts(20))
         assert "\n" not in str(raised.value)
-    with pytest.raises(OptionError, match="'bytes' or one of|one of bytes"):
+    with pytest.raises(OptionError, match="one of bytes, byte_pairs"):
         model(likelihood="gaussian").fit(texts(20))
 
 

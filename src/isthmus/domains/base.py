@@ -70,6 +70,8 @@ class Domain(ABC):
     side_by_side: ClassVar[bool] = True
     # Whether `isthmus.Detector` is for such rows.
     suits_detector: ClassVar[bool] = True
+    # So many fitted rows say, at most, which scores are unusual.
+    calibration_rows: ClassVar[int] = 5_000
     # How many numbers networks hold for each cell while they go through a row; it says how many rows a batch has.
     numbers_per_cell: ClassVar[int] = 1
 

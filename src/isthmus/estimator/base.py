@@ -42,9 +42,6 @@ from .size_search import search
 from .steps import step_scores, unusual_threshold
 from .unusual_cells import check_explicable
 
-# The threshold between inliers and outliers is a quantile of at most this many fitted rows' scores.
-MOST_CALIBRATION_ROWS = 5_000
-
 
 class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin, BaseEstimator):
     """An autoencoder of one variant. Public classes are made from this one by `estimator.public`.
@@ -264,7 +261,7 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin,
 
         check_is_fitted(self)
         tensor = self._tensors(X)
-        codec = LatentCodec.from_model(self.model_, self.domain_, tensor[:MOST_CALIBRATION_ROWS], len(tensor))
+        codec = LatentCodec.from_model(self.model_, self.domain_, tensor[: self.domain_.calibration_rows], len(tensor))
         stream = BytesIO()
         write(stream, codec, chunks(X if isinstance(X, np.ndarray) else table_of(X, "rows")))
         return stream.getvalue()
@@ -392,8 +389,8 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin,
             batches = (batch.to(self._device) for batch in as_input(learned).split(BATCH))
             self.model_.fit_prior(batches, Randomness(self._seed, "prior", device=self._device))
         self._code_prior = None if shared.prior == "own" else self._fitted_prior(shared.prior, learned)
-        if len(x) > MOST_CALIBRATION_ROWS:
-            x = x[Randomness(self._seed, "calibration").permutation(len(x))[:MOST_CALIBRATION_ROWS]]
+        if len(x) > (most := self.domain_.calibration_rows):
+            x = x[Randomness(self._seed, "calibration").permutation(len(x))[:most]]
         self.offset_ = float(np.quantile(self.score_tensors(x), shared.contamination))
         if self.domain_.places is not None:
             self.step_offset_ = unusual_threshold(step_scores(self.model_, self.domain_, dense(x), self._device))

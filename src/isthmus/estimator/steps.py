@@ -66,8 +66,8 @@ def unusual_stretches(
 ) -> pa.Table:
     """One row for each stretch of unusual steps, of each row's `most` worst, worst first; columns as `unusual_cells`.
 
-    `value` and `expected` are those of the stretch's worst step, or of texts the stretch; its `excess` is how far its steps' scores lie below
-    the threshold, in nats, summed.
+    `value` and `expected` are those of the stretch's worst step, or of texts the stretch; its `excess` is how far its
+    steps' scores lie below the threshold, in nats, summed.
     """
     values, instead = domain.values(x), domain.values(expected)
     found: list[tuple[int, float, str, str, str, float]] = []

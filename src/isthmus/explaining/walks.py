@@ -30,9 +30,10 @@ def traversals(
     Units that change most come first; those that change nothing are left out. The result is
     {kind "image", units [{unit, label, positions, frames}]} with frames as PNG in base64, or
     {kind "table", units [{unit, label, positions, columns [{name, values, of, in}]}]}. Images walk through the row
-    whose code is nearest to the middle of `codes`, and so do texts, whose frames are texts (kind "text"). Of a table, many rows walk, and `values` are their means: for
-    numbers in the column's own units, or in those that `in` names (dates in years, durations and times in seconds);
-    for other columns the probability of the value `of`, the one that gains or loses most when the unit is turned.
+    whose code is nearest to the middle of `codes`, and so do texts, whose frames are texts (kind "text"). Of a table,
+    many rows walk, and `values` are their means: for numbers in the column's own units, or in those that `in` names
+    (dates in years, durations and times in seconds); for other columns the probability of the value `of`, the one that
+    gains or loses most when the unit is turned.
     `turn` is that of `turned`, if it is known already.
     """
     codes = np.asarray(codes, np.float32)

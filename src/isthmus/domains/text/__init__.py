@@ -36,6 +36,7 @@ class Text(Domain):
     checks_rows: ClassVar[bool] = True
     side_by_side: ClassVar[bool] = False
     suits_detector: ClassVar[bool] = False
+    calibration_rows: ClassVar[int] = 1_000
     numbers_per_cell: ClassVar[int] = 512
 
     def __init__(self, symbols: Symbols, steps: int, frequencies: np.ndarray, cut: int):
