@@ -62,7 +62,7 @@ class TextFeatures(nn.Module):
 
 
 class TextEncoder(nn.Module):
-    """Features → outputs: what a window of a few symbols says at each place, its mean and its maximum over the text,
+    """Features → outputs: what a window of a few symbols says at each place, its sum and its maximum over the text,
     then dense layers (windows: Kim, 2014, https://arxiv.org/abs/1408.5882).
 
     A window's part is looked up symbol by symbol: Σ_k E_k[symbol at place + k], a convolution of one-hot codes.
@@ -71,10 +71,12 @@ class TextEncoder(nn.Module):
     def __init__(self, features: TextFeatures, width: int, outputs: int, activation: str):
         super().__init__()
         self.count = features.count
-        self.symbols = nn.ParameterList(FIRST_SPREAD * torch.randn(self.count + 1, width) for _ in range(WINDOW))
+        self.symbols = nn.ParameterList(WINDOW**-0.5 * torch.randn(self.count + 1, width) for _ in range(WINDOW))
         self.bias = nn.Parameter(torch.zeros(width))
         self.activation = ACTIVATIONS[activation]()
-        self.out = Perceptron(2 * width + 1, (width,), outputs, activation)
+        self.out = nn.Sequential(
+            nn.LayerNorm(2 * width + 1), Perceptron(2 * width + 1, (width,), outputs, activation)
+        )
 
     def forward(self, features: Tensor) -> Tensor:
         symbols = features[:, 1:].round().long()
@@ -88,7 +90,8 @@ class TextEncoder(nn.Module):
         return torch.zeros_like(outputs[: len(features)]).index_put((numbers,), outputs)
 
     def _pooled(self, symbols: Tensor, lengths: Tensor) -> Tensor:
-        """(rows, 2 width + 1): mean and maximum over each text's places, and log(1 + length)."""
+        """(rows, 2 width + 1): the sum over each text's places, by the root of their number, the maximum, and
+        log(1 + length)."""
         rows, steps = symbols.shape
         logs = torch.log1p(lengths.unsqueeze(-1).float())
         width = len(self.bias)
@@ -99,8 +102,9 @@ class TextEncoder(nn.Module):
         windows = sum(
             embedding(around[:, k : k + steps].clamp(0, self.count), each) for k, each in enumerate(self.symbols)
         )
-        found = self.activation(windows + self.bias)  # (rows, steps, width)
+        found = windows + self.bias  # (rows, steps, width)
         going = (torch.arange(steps, device=symbols.device) < lengths.unsqueeze(-1)).unsqueeze(-1)
-        mean = (found * going).sum(1) / lengths.clamp_min(1).unsqueeze(-1)
-        largest = found.masked_fill(~going, -torch.inf).amax(1).masked_fill(lengths.unsqueeze(-1) == 0, 0.0)
-        return torch.cat([mean, largest, logs], -1)
+        # In the mean texts would differ little: the sum of so many numbers varies as the root of how many they are.
+        total = (found * going).sum(1) * lengths.clamp_min(1).unsqueeze(-1).rsqrt()
+        largest = self.activation(found).masked_fill(~going, -torch.inf).amax(1).masked_fill(lengths.unsqueeze(-1) == 0, 0.0)
+        return torch.cat([total, largest, logs], -1)
