@@ -71,7 +71,10 @@ def load_estimator(path: str | Path, *, device: str = "auto") -> Estimator:
     """`load`, for what a detector cannot do: raises ModelFileError if the file holds one."""
     loaded = _load(Path(path), device)
     if isinstance(loaded, Detector):
-        raise ModelFileError(f"{path}: holds a detector, which only scores rows; give a model that `isthmus fit` wrote")
+        raise ModelFileError(
+            f"{path}: holds a detector, which only scores rows; give another model, such as `isthmus fit --model vae` "
+            "writes"
+        )
     return loaded
 
 

@@ -11,6 +11,8 @@ import numpy as np
 import pandas as pd
 import scipy.sparse
 
+from isthmus.domains.multipart import Parts
+
 
 @dataclass(frozen=True)
 class Example:
@@ -112,6 +114,20 @@ EXAMPLES: dict[str, dict[str, Example]] = {
         "black and white": Example(lambda: _greys("uint8", 2).astype(bool)),
         "colour": Example(lambda: _greys("uint8", 256, (12, 5, 4, 3))),
         "opacity": Example(lambda: _greys("uint8", 256, (12, 5, 4, 4))),
+    },
+    "multipart": {
+        "table and image": Example(
+            lambda: Parts({"row": mixed_frame(20), "photo": _greys("uint8", 256), "sign": _greys("uint8", 2)})
+        ),
+        "table, series and colours": Example(
+            lambda: Parts(
+                {
+                    "numbers": np.random.default_rng(3).normal(5, 2, (12, 3)),
+                    "beat": _cut(_waves(12)),
+                    "photo": _greys("uint8", 256, (12, 5, 4, 3)),
+                }
+            )
+        ),
     },
     "series": {
         "channels": Example(_waves, data="series"),

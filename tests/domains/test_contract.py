@@ -19,6 +19,7 @@ from isthmus.core.randomness import Randomness
 from isthmus.core.sparse import dense
 from isthmus.domains.base import Domain, DomainNetworks, NetworkOptions
 from isthmus.domains.image import Image
+from isthmus.domains.multipart import Parts
 from isthmus.domains.table import Table
 
 from .examples import EXAMPLES
@@ -48,7 +49,11 @@ def as_input(x: Tensor) -> Tensor:
 
 
 def same_rows(first: Any, second: Any) -> None:
-    if isinstance(first, pd.DataFrame):
+    if isinstance(first, Parts):
+        assert list(first) == list(second)
+        for name, rows in first.items():
+            same_rows(rows, second[name])
+    elif isinstance(first, pd.DataFrame):
         pd.testing.assert_frame_equal(first, second, check_exact=True)
     elif isinstance(first, list):
         assert [(each.shape, each.dtype) for each in first] == [(each.shape, each.dtype) for each in second]
@@ -165,6 +170,25 @@ def test_draws_of_a_code_are_scored_as_that_code(name, case):
     torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-3)
 
 
+def whole_and_alike(made: Any, rows: Any) -> None:
+    """In the same container, of the same types, without anything missing."""
+    assert type(made) is type(rows)
+    if isinstance(rows, Parts):
+        assert list(made) == list(rows)
+        for name, part in rows.items():
+            whole_and_alike(made[name], part)
+        return
+    assert len(made) == len(rows) if isinstance(rows, list) else made.shape == rows.shape
+    if isinstance(rows, pd.DataFrame):
+        assert list(made.dtypes) == list(rows.dtypes)
+        assert not made.isna().any().any()
+    elif isinstance(rows, list):
+        assert all(each.dtype == rows[0].dtype and np.isfinite(each).all() for each in made)
+    else:
+        assert made.dtype == rows.dtype
+        assert np.isfinite(made.data if scipy.sparse.issparse(made) else made).all()
+
+
 @every_case
 def test_samples_and_modes_are_rows(name, case):
     domain, rows, x = fitted(name, case)
@@ -172,19 +196,9 @@ def test_samples_and_modes_are_rows(name, case):
     sample, mode = likelihood.sample(Randomness(5)), likelihood.mode()
     for tensor in (sample, mode):
         made = domain.rows(tensor)
-        assert type(made) is type(rows)
-        assert len(made) == len(rows) if isinstance(rows, list) else made.shape == rows.shape
-        if isinstance(rows, pd.DataFrame):
-            assert list(made.dtypes) == list(rows.dtypes)
-            assert not made.isna().any().any()
-        elif isinstance(rows, list):
-            assert all(each.dtype == rows[0].dtype and np.isfinite(each).all() for each in made)
-            continue
-        else:
-            assert made.dtype == rows.dtype
-            assert np.isfinite(made.data if scipy.sparse.issparse(made) else made).all()
-        assert torch.isfinite(dense(domain.tensors(made)).double()).all()
-        assert domain.guesses(tensor).shape == rows.shape
+        whole_and_alike(made, rows)
+        assert domain.tensors(made).shape == x.shape
+        whole_and_alike(domain.guesses(tensor), domain.guesses(x))
     # What is drawn stays within what was fitted; an expected value need not.
     assert domain.surprises(domain.rows(sample)) == []
 
@@ -286,8 +300,17 @@ def test_pictures_are_one_for_each_row(name, case):
 @every_case
 def test_values_are_the_rows_own(name, case):
     domain, rows, x = fitted(name, case)
+    values_are_own(name, domain, rows, x)
+
+
+def values_are_own(name: str, domain: Any, rows: Any, x: Tensor) -> None:
     values = domain.values(x)
-    if isinstance(rows, pd.DataFrame):
+    if name == "multipart":
+        for (part, its), own in zip(domain.items(), domain.layout.split(x), strict=True):
+            columns = [column.startswith(f"{part}: ") for column in domain.column_names]
+            np.testing.assert_array_equal(values[:, columns], its.values(own))
+            values_are_own(its.name, its, rows[part], own)
+    elif isinstance(rows, pd.DataFrame):
         # "length" and "income" are densities; "views" counts.
         for column in ("length", "income", "views"):
             np.testing.assert_array_equal(values[:, domain.column_names.index(column)], rows[column].astype(float))

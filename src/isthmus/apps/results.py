@@ -71,7 +71,7 @@ def _blamed(estimator: Estimator | Detector, rows: Any, scores: np.ndarray, flag
     """What made each flagged row one, the worst first; nothing for images, whose columns are pixels, and of series the
     stretches of steps that only a model names."""
     domain = estimator.domain_
-    if domain.picture_kind == "image" and (domain.places is None or isinstance(estimator, Detector)):
+    if not domain.explicable and (domain.places is None or isinstance(estimator, Detector)):
         return {}
     named = min(NAMED_COLUMNS, len(domain.column_names))
     texts = np.full((len(flags), named, 3), None, dtype=object)

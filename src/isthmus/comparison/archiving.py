@@ -18,6 +18,7 @@ from ..compression.latent.codec import NOISES as LATENT_NOISES
 from ..compression.latent.codec import LatentCodec
 from ..core.sparse import HeldRows, SparseRows
 from ..domains.base import Domain
+from ..domains.multipart import Multipart
 from ..files.writing import csv_bytes, table_of
 from .contenders import Autoencoding, Contender
 
@@ -77,17 +78,7 @@ def _comes_back(codec: LatentCodec, rows: Any) -> bool:
 def general_tools(domain: Domain, test: HeldRows) -> dict[str, Any]:
     """`compression_baselines` in facts.json: bytes per row of the same rows as plain files, through general tools."""
     x = archived_rows(test)
-    rows = domain.rows(x)
-    others: dict[str, Callable[[], int]]
-    if isinstance(x, SparseRows):
-        form, plain, others = "compressed sparse rows", _sparse_bytes(x), {}
-    elif domain.places is not None:
-        form, plain, others = "raw numbers", _numbers(rows), {}
-    elif domain.picture_kind == "image":
-        form, plain, others = "raw pixels", np.ascontiguousarray(rows).tobytes(), _image_sizes(rows)
-    else:
-        table = table_of(rows, "rows").replace_schema_metadata(None)
-        form, plain, others = "CSV", csv_bytes(table), {"Parquet, zstd -19": lambda: _parquet_size(table)}
+    form, plain, others = _plain_form(domain, x)
     sizes: dict[str, Callable[[], int]] = {name: lambda tool=tool: len(tool(plain)) for name, tool in TOOLS.items()}
     inputs = dict.fromkeys(sizes, form) | dict.fromkeys(others, "columns" if form == "CSV" else "each image alone")
     return {
@@ -96,6 +87,22 @@ def general_tools(domain: Domain, test: HeldRows) -> dict[str, Any]:
         "plain_bytes_per_row": len(plain) / len(x),
         "tools": [_told(name, inputs[name], size, len(x)) for name, size in (sizes | others).items()],
     }
+
+
+def _plain_form(domain: Domain, x: HeldRows) -> tuple[str, bytes, dict[str, Callable[[], int]]]:
+    """What plain files of these rows are called, their bytes, and what formats of their own make of them."""
+    if isinstance(x, SparseRows):
+        return "compressed sparse rows", _sparse_bytes(x), {}
+    if isinstance(domain, Multipart):
+        parts = zip(domain.parts.values(), domain.layout.split(x), strict=True)
+        return "parts, one after another", b"".join(_plain_form(part, own)[1] for part, own in parts), {}
+    rows = domain.rows(x)
+    if domain.places is not None:
+        return "raw numbers", _numbers(rows), {}
+    if domain.picture_kind == "image":
+        return "raw pixels", np.ascontiguousarray(rows).tobytes(), _image_sizes(rows)
+    table = table_of(rows, "rows").replace_schema_metadata(None)
+    return "CSV", csv_bytes(table), {"Parquet, zstd -19": lambda: _parquet_size(table)}
 
 
 def _numbers(series: Any) -> bytes:

@@ -92,9 +92,9 @@ def compare(
         raise OptionError(f"jobs={jobs}: at least 1 is needed")
     contenders.check_options(variants, chosen | ({} if epochs is None else {"epochs": epochs}))
     data, target_name, surprises = _prepare(rows, target, test, test_target, seed, chosen)
-    if DETECTOR_NAME in named and data.domain.name == "counts":
+    if DETECTOR_NAME in named and not data.domain.detectable:
         named.remove(DETECTOR_NAME)
-        surprises = [*surprises, f"the {DETECTOR_NAME} was left out: it is for tables and images"]
+        surprises = [*surprises, f"the {DETECTOR_NAME} was left out: it cannot learn from {data.domain.called}"]
     sizes = chosen_sizes([latents] if isinstance(latents, int) else latents, data)
     shared = SharedOptions.check({n: value for n, value in chosen.items() if n in SharedOptions.declared()}, "compare")
     chosen |= {"device": device, "epochs": _epochs(epochs or shared.epochs, shared.batch_size, len(data.train))}
@@ -117,7 +117,7 @@ def compare(
             "batch_size": shared.batch_size,
             "hidden": list(shared.hidden) if isinstance(shared.hidden, tuple) else shared.hidden,
             "network": shared.network,
-            "likelihood": data.domain.schema()["family"],
+            "likelihood": data.domain.family,
             "test": "split" if test is None else "given",
             "seconds": time.perf_counter() - began,
         },

@@ -43,7 +43,7 @@ class Data:
     @property
     def pooled(self) -> bool:
         """Whether columns share one scale, as pixels, counts and steps of series do."""
-        return self.domain.picture_kind == "image"
+        return not self.domain.named_columns
 
     @property
     def event_shape(self) -> tuple[int, ...] | None:

@@ -9,6 +9,7 @@ import scipy.sparse
 
 from ..core.errors import DataError
 from ..core.randomness import Randomness
+from ..core.rows import taken
 from ..domains.base import Rows
 
 TEST_SHARE = 0.2
@@ -27,13 +28,6 @@ class Part:
 
     def __len__(self) -> int:
         return self.rows.shape[0]
-
-
-def take(rows: Rows, index: np.ndarray) -> Rows:
-    """The rows at these places, in a container of the same kind."""
-    if isinstance(rows, np.ndarray) or scipy.sparse.issparse(rows):
-        return rows[index]
-    return nw.from_native(rows, eager_only=True)[index.tolist()].to_native()
 
 
 def split_target(rows: Rows, target: Any) -> tuple[Rows, np.ndarray | None, str | None]:
@@ -75,4 +69,4 @@ def split(whole: Part, test: Part | None, seed: int) -> tuple[Part, Part, Part]:
 
 
 def _picked(part: Part, index: np.ndarray) -> Part:
-    return Part(take(part.rows, index), None if part.target is None else part.target[index])
+    return Part(taken(part.rows, index), None if part.target is None else part.target[index])

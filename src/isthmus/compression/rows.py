@@ -20,7 +20,7 @@ def taken(rows: Any) -> tuple[Any, dict[str, Any]]:
     if isinstance(rows, pa.Table):
         return _named_once(rows), {"container": "arrow"}
     if scipy.sparse.issparse(rows):
-        raise DataError("sparse counts are not archived; keep them as .npz, or give rows.toarray()")
+        raise DataError("sparse counts are not archived; keep them as .npz")
     if isinstance(rows, np.ndarray):
         if not rows.ndim:
             raise DataError("a single number is no array of rows; give an array of one dimension or more")

@@ -1,5 +1,6 @@
 """What every domain is: rows ↔ one tensor, the networks that suit them, and how likely a row is."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -62,7 +63,15 @@ class Domain(ABC):
     """
 
     name: ClassVar[str]
+    called: ClassVar[str]  # rows of this kind in a sentence: "the model was fitted to images"
     picture_kind: ClassVar[str]  # what `pictures` gives: "image" or "table"
+    named_columns: ClassVar[bool] = False  # whether each column has a meaning and a scale; pixels share theirs
+    explicable: ClassVar[bool] = False  # whether scores are told by columns: each can be missing, and be expected
+    column_word: ClassVar[str]  # what one column of `matrix` is: a column, a pixel, a step
+    effect_unit: ClassVar[str]  # what differences in `matrix` are counted in, in words
+    detectable: ClassVar[bool] = True  # whether a detector can learn from such rows
+    checks_rows: ClassVar[bool] = False  # whether rows are not for scikit-learn's checks: `tensors` makes them all
+    family: str  # the likelihood that was asked for or chosen, in a word
     likelihoods: ClassVar[tuple[str, ...]]  # what `likelihood=` may be, besides "auto"
 
     @classmethod
@@ -79,6 +88,11 @@ class Domain(ABC):
     def indexed(cls, rows: Rows) -> Rows:
         """The same rows in a container of which some can be picked by their numbers, which a list is not."""
         return rows
+
+    @classmethod
+    def numbers_per_row(cls, rows: Rows) -> int:
+        """How many numbers a row holds, of rows of several lengths the longest: scikit-learn's `n_features_in_`."""
+        return max(1, math.prod(rows.shape[1:]))
 
     @classmethod
     @abstractmethod
@@ -226,6 +240,11 @@ class Domain(ABC):
     @abstractmethod
     def pictures(self, x: HeldRows) -> list[Any]:
         """Each row as a person can look at it: a PNG file in base64, or a list of cells as text, None where missing."""
+
+    def effect_pictures(self, shares: np.ndarray) -> list[str] | None:
+        """Where in a row effects are, in the form of `pictures`, given shares of the largest, 0 to 1, (effects, columns
+        of `matrix`). None where columns have no places to be shown at."""
+        return None
 
 
 class DomainNetworks:

@@ -41,7 +41,10 @@ class Image(Domain):
     """
 
     name: ClassVar[str] = "image"
+    called: ClassVar[str] = "images"
     picture_kind: ClassVar[str] = "image"
+    column_word: ClassVar[str] = "pixel"
+    effect_unit: ClassVar[str] = "share of black to white"
     likelihoods: ClassVar[tuple[str, ...]] = tuple(OUTPUTS_PER_VALUE)
 
     def __init__(self, shape: tuple[int, ...], dtype: str, low: float, high: float, family: str):
@@ -229,6 +232,9 @@ class Image(Domain):
     def pictures(self, x: Tensor) -> list[str]:
         bytes_ = (self._intensities(x.cpu()).clamp(0.0, 1.0) * 255).round().to(torch.uint8)
         return [_png(image) for image in bytes_.permute(0, 2, 3, 1).numpy()]
+
+    def effect_pictures(self, shares: np.ndarray) -> list[str]:
+        return self.pictures(self.from_features(torch.from_numpy(shares).to(torch.float32)))
 
 
 def _png(image: np.ndarray) -> str:

@@ -11,17 +11,11 @@ from ..domains.table import Table
 from ..estimator.base import Estimator
 from .dictionary import described, is_dictionary
 from .similarity import similarity
-from .turning import heat_maps, in_own_units, strongest, turned
+from .turning import in_own_units, strongest, turned
 from .units import used_units
 from .walks import traversals
 
 SCHEMA = 1
-EFFECT_UNITS = {
-    "counts": "log(1 + count)",
-    "table": "standard deviations of the column; for categories the probability that moves",
-    "image": "share of black to white",
-    "series": "standard deviations of the channel",
-}
 
 
 def prior_codes(estimator: Estimator, rows: int = 1_000, seed: int = 0) -> np.ndarray:
@@ -49,14 +43,14 @@ def explain(estimator: Estimator, x: HeldRows | None = None) -> dict[str, Any]:
         "codes_of": "prior" if x is None else "rows",
         "units": used_units(estimator, codes, effect, x),
         "carries": in_own_units(turn) if table else strongest(effect, domain.column_names),
-        "effect_unit": EFFECT_UNITS[domain.name],
+        "effect_unit": domain.effect_unit,
+        "column_word": domain.column_word,
         "traversals": traversals(estimator, codes, turn=turn),
         "similarity": similarity(turn) if table else None,
         "features": described(domain, codes, x) if x is not None and is_dictionary(codes) else None,
     }
     if hasattr(estimator, "size_search_"):
         facts["size_search"] = estimator.size_search_
-    if domain.name == "image" or domain.places is not None:
-        maps = heat_maps(estimator, effect)
-        facts["heat_maps"] = {str(unit): maps[unit] for unit in range(len(maps))}
+    if (maps := domain.effect_pictures(effect / (effect.max() or 1.0))) is not None:
+        facts["heat_maps"] = {str(unit): picture for unit, picture in enumerate(maps)}
     return facts

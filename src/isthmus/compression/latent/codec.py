@@ -139,7 +139,7 @@ class LatentCodec(Codec):
         _posterior_kind(model)  # refuses those that have none
         decoder = model.decoder
         if not isinstance(decoder, Decoder):
-            raise DataError(f"a decoder of kind {type(decoder).__name__} cannot code rows")
+            raise DataError(f"a model of {domain.called} has no exact decoder, by which rows could be coded")
         with np.errstate(all="ignore"):
             rows = _learned(domain, decoder.head, x)
             symbols = rows.symbols(domain.rows(x))
