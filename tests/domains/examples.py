@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import scipy.sparse
 
-from isthmus.domains.multipart import Parts
+from isthmus.core.parts import Parts
 
 
 @dataclass(frozen=True)

@@ -15,11 +15,11 @@ import torch
 from torch import Tensor
 
 from isthmus import domains
+from isthmus.core.parts import Parts
 from isthmus.core.randomness import Randomness
 from isthmus.core.sparse import dense
 from isthmus.domains.base import Domain, DomainNetworks, NetworkOptions
 from isthmus.domains.image import Image
-from isthmus.domains.multipart import Parts
 from isthmus.domains.table import Table
 
 from .examples import EXAMPLES

@@ -12,9 +12,10 @@ import torch
 
 import isthmus
 from isthmus.core.errors import DataError, OptionError
+from isthmus.core.parts import Parts
 from isthmus.domains.base import DomainNetworks, NetworkOptions
 from isthmus.domains.image import Image
-from isthmus.domains.multipart import Multipart, Parts
+from isthmus.domains.multipart import Multipart
 from isthmus.domains.table import Table
 
 

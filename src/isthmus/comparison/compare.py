@@ -194,6 +194,7 @@ def _prepare(
         if (values is None) != (test_values is None):
             raise DataError("the target is given for only one of the training and the test rows; give both or none")
         check_fits_domain(test_rows, whole)
+        test_rows = type(whole).indexed(test_rows)
         if isinstance(test_rows, np.ndarray) or issparse(test_rows):
             test_rows = checked_rows(checker, test_rows, reset=False)
         held_out = Part(test_rows, test_values)

@@ -13,6 +13,7 @@ from .bundled import bundled_names, read_bundled
 from .failures import shown
 from .folders import ARRAYS, IMAGES, files_below, files_of_one_kind
 from .images import IMAGE_ENDINGS, read_images
+from .parts import named_parts, read_parts
 from .source import Source
 
 __all__ = ["Source", "bundled_names", "parquet_files", "read"]
@@ -40,6 +41,7 @@ def read(data: str | Path, *, part: str | None = None, text: Sequence[str] = (),
     - series, from a long table of one row a step: the columns that tell series apart and put steps in order after a
       colon (`sensors.csv:id,time`) or as `part`;
     - a folder of images of one size, of Parquet or Arrow files of equal columns, or of .npy arrays of equal shape;
+    - several parts of one row each, `photo=DIR,reading=FILE`: whatever is read from each, by its name;
     - the name of a bundled data set, as a string (write `./digits` for a file or folder of that name).
 
     `text` names columns that are text whatever their cells look like: in a file that spells its cells, 01234 would
@@ -49,6 +51,9 @@ def read(data: str | Path, *, part: str | None = None, text: Sequence[str] = (),
     if isinstance(data, str) and data in bundled_names():
         _refuse_part(data, part)
         return target.drop(read_bundled(data), drop)
+    places = named_parts(data) if isinstance(data, str) and part is None and _status(Path(data)) is None else None
+    if places is not None:
+        return read_parts(places, lambda place: read(place, text=text), drop)
     if not os.fspath(data).strip():
         raise DataError(
             f"{os.fspath(data)!r}: names no data; give a file, a folder or a bundled data set: {_bundled()}"

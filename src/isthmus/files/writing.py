@@ -18,8 +18,10 @@ import scipy.sparse
 from PIL import Image
 
 from ..core.errors import DataError
+from ..core.parts import Parts
 from .atomic import replacing
 from .failures import reason, shown
+from .parts import write_parts
 from .series import long_table
 
 _CHANNELS = (1, 3, 4)  # grey, colour, colour with transparency
@@ -88,10 +90,13 @@ def write_rows(rows: Any, path: str | Path, *, columns: Sequence[str] | None = N
     columns are called `columns`, or x0, x1 …. Arrays of any number of dimensions become .npy or .npz (array "x"). A
     sparse matrix becomes .npz, as `scipy.sparse.save_npz` writes it, or .mtx.
     Series of lengths of their own, a list of arrays, become a long table: a row a step, columns series, step and value.
+    Rows of several parts become a folder, with a file or a folder for each part.
     Images, uint8 of shape (n, height, width) or (n, height, width, channels), become a folder of PNG files if the path
     has no ending. Raises DataError for what does not fit the ending.
     """
-    if scipy.sparse.issparse(rows):
+    if isinstance(rows, Parts):
+        write_parts(rows, path, write_rows)
+    elif scipy.sparse.issparse(rows):
         _write_sparse(rows, path)
     elif _are_series(rows):
         write_table(long_table(rows), path)

@@ -4,19 +4,18 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
+import scipy.sparse
 import torch
 from torch import Tensor
 
 from ... import domains
 from ...core.errors import DataError, IsthmusError, OptionError
+from ...core.parts import Parts
 from ...core.randomness import Randomness
 from ...core.sparse import SparseRows
 from ...parts.networks import Encoder
 from ..base import Domain, NetworkOptions, Rows, Survey
-from ..table import Table
-from ..table.columns import CategoryColumn
 from .networks import SAID_BY_A_PART, Layout, PartDecoder, PartEncoder, PartFeatures
-from .parts import Parts
 from .pictures import square
 
 __all__ = ["Multipart", "Parts"]
@@ -55,7 +54,8 @@ class Multipart(Domain):
 
     @classmethod
     def accepts(cls, rows: Rows) -> bool:
-        return isinstance(rows, Parts | Mapping)
+        # One of SciPy's sparse matrices is a dict as well.
+        return isinstance(rows, Parts | Mapping) and not scipy.sparse.issparse(rows)
 
     @classmethod
     def indexed(cls, rows: Rows) -> Parts:
@@ -219,14 +219,17 @@ class Multipart(Domain):
     def describe(self) -> dict[str, Any]:
         shapes = ", ".join(f"{name} ({part.describe()['shape']})" for name, part in self.items())
         described: dict[str, Any] = {"shape": f"{len(self.parts)} parts: {shapes}", "columns": []}
-        if any(isinstance(part, Table) for part in self.parts.values()):
-            described["pictures"] = "The cells of a table are bars, each as high as its value is among the column's own"
+        if any(part.picture_kind == "table" for part in self.parts.values()):
+            described["pictures"] = (
+                "The cells of a table are bars: numbers as high as they are among the column's, of categories the "
+                "commonest highest"
+            )
         return described
 
     def pictures(self, x: Tensor) -> list[str]:
         own = list(zip(self.parts.values(), self.layout.split(x), strict=True))
-        pictures = [part.pictures(each) for part, each in own if not isinstance(part, Table)]
-        bars = [_shares(part, each) for part, each in own if isinstance(part, Table)]
+        pictures = [part.pictures(each) for part, each in own if part.picture_kind != "table"]
+        bars = [_shares(part, each) for part, each in own if part.picture_kind == "table"]
         return [square([of[row] for of in pictures], [of[row] for of in bars]) for row in range(len(x))]
 
 
@@ -257,12 +260,10 @@ def _measured(parts: Mapping[str, Domain], held: Mapping[str, Any]) -> tuple[lis
     return [list(x.shape[1:]) for x in first.values()], counts
 
 
-def _shares(table: Table, x: Tensor) -> np.ndarray:
-    """A table's cells as shares of what bars can show: numbers from −SPREAD to SPREAD, categories by their code."""
+def _shares(table: Domain, x: Tensor) -> np.ndarray:
+    """A table's cells as the height of bars: numbers from −SPREAD to SPREAD, of categories the commonest highest."""
     matrix = table.matrix(x)
-    codes = np.array([column.kept - 1 if isinstance(column, CategoryColumn) else 1 for column in table.columns])
-    shares = np.where(table.categorical, matrix / np.maximum(codes, 1), 0.5 + matrix / (2 * SPREAD))
-    return shares.clip(0.0, 1.0)
+    return np.where(table.categorical, 1 / (1 + matrix), 0.5 + matrix / (2 * SPREAD)).clip(0.0, 1.0)
 
 
 def _exact(x: Any) -> Tensor:

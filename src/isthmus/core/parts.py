@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from ...core.errors import DataError
-from ...core.rows import taken
+from .errors import DataError
+from .rows import taken
 
 
 class Parts:
