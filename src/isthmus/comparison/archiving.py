@@ -4,7 +4,7 @@ import gzip
 import io
 import lzma
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -81,10 +81,10 @@ def general_tools(domain: Domain, test: HeldRows) -> dict[str, Any]:
     others: dict[str, Callable[[], int]]
     if isinstance(x, SparseRows):
         form, plain, others = "compressed sparse rows", _sparse_bytes(x), {}
-    elif domain.places is not None:
+    elif domain.place_name == "step":
         form, plain, others = "raw numbers", _numbers(rows), {}
     elif domain.picture_kind == "image":
-        form, plain, others = "raw pixels", np.ascontiguousarray(rows).tobytes(), _image_sizes(rows)
+        form, plain, others = "raw pixels", _numbers(rows), _image_sizes(rows)
     else:
         table = table_of(rows, "rows").replace_schema_metadata(None)
         form, plain, others = "CSV", csv_bytes(table), {"Parquet, zstd -19": lambda: _parquet_size(table)}
@@ -98,11 +98,11 @@ def general_tools(domain: Domain, test: HeldRows) -> dict[str, Any]:
     }
 
 
-def _numbers(series: Any) -> bytes:
-    """Series as their numbers, one after another; those of a table by its columns."""
-    if isinstance(series, pa.Table):
-        return b"".join(column.to_numpy().tobytes() for column in series.columns)
-    return b"".join(np.ascontiguousarray(each).tobytes() for each in series)
+def _numbers(rows: Any) -> bytes:
+    """Series and images as their numbers, one after another; those of a table by its columns."""
+    if isinstance(rows, pa.Table):
+        return b"".join(column.to_numpy().tobytes() for column in rows.columns)
+    return b"".join(np.ascontiguousarray(each).tobytes() for each in rows)
 
 
 def _sparse_bytes(x: SparseRows) -> bytes:
@@ -143,17 +143,17 @@ FORMATS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-def _image_sizes(images: np.ndarray) -> dict[str, Callable[[], int]]:
+def _image_sizes(images: Sequence[np.ndarray] | np.ndarray) -> dict[str, Callable[[], int]]:
     return {name: lambda given=given: _image_size(images, *given) for name, given in FORMATS.items()}
 
 
-def _image_size(images: np.ndarray, format_name: str, settings: dict[str, Any]) -> int:
+def _image_size(images: Sequence[np.ndarray] | np.ndarray, format_name: str, settings: dict[str, Any]) -> int:
     """Bytes of all images, each a file of its own. Raises ValueError where the format is not for them."""
     PIL.Image.init()
     if format_name not in PIL.Image.SAVE:
         raise ValueError("no encoder of this format is installed")
-    if images.dtype not in (np.uint8, np.bool_):
-        raise ValueError(f"pixels are {images.dtype}; only those of 8 bits are tried")
+    if images[0].dtype not in (np.uint8, np.bool_):
+        raise ValueError(f"pixels are {images[0].dtype}; only those of 8 bits are tried")
     size = 0
     for pixels in images:
         stream = io.BytesIO()

@@ -1,6 +1,5 @@
 """What rows and codes must be before a model sees them; whatever is wrong is said in terms of the user's own data."""
 
-import math
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,10 @@ from ..domains.base import Domain, Rows
 from ..files.streaming import Stream
 from ..variants.base import Variant
 from .options import SharedOptions
+
+
+# Options that only some kinds of data have.
+FIT_OPTIONS = ("largest_side",)
 
 
 def checked_rows(estimator: Any, X: Rows, reset: bool, gaps: bool = False) -> Rows:
@@ -51,7 +54,20 @@ def fitted_domain(rows: Rows, shared: SharedOptions) -> Domain:
         raise OptionError(f"likelihood={shared.likelihood!r}: for {kind.name} data it is 'auto' or one of {known}")
     if rows.shape[0] < 2:
         raise DataError("1 sample (one row) is too few to learn from; give at least 2 rows")
-    return kind.fit(rows, shared.likelihood, missing=shared.missing)
+    return domain_of(kind, rows, shared)
+
+
+def domain_of(kind: type[Domain], rows: Rows, shared: SharedOptions, strict: bool = True) -> Domain:
+    """A domain of this kind fitted to rows, with the options that are its own; raises OptionError for one that is
+    another kind's."""
+    declared = SharedOptions.declared()
+    for name in FIT_OPTIONS:
+        if name not in kind.fit_options and getattr(shared, name) != declared[name].default:
+            raise OptionError(f"{name}={getattr(shared, name)!r}: {kind.name} data has no such option; leave it out")
+    if shared.augment and not set(shared.augment) <= set(kind.augmentations):
+        raise OptionError(f"augment={','.join(shared.augment)}: is for images, and this is {kind.name} data")
+    own = {name: getattr(shared, name) for name in kind.fit_options}
+    return kind.fit(rows, shared.likelihood, strict=strict, missing=shared.missing, **own)
 
 
 def check_fits_domain(rows: Rows, domain: Domain) -> None:
@@ -88,21 +104,24 @@ def checked_codes(codes: Any, latent_dim: int) -> Tensor:
 
 
 def _named_domain(estimator: Any, X: Rows, reset: bool) -> type[Domain] | None:
-    """The domain that checks rows itself, if they are its own: series."""
-    series = domains.find("series")
-    if not reset and hasattr(estimator, "domain_"):
-        ours = estimator.domain_.name == "series"
-    else:
-        ours = estimator.data == "series" or (estimator.data == "auto" and series.claims(X))
-    return series if ours and series.accepts(X) else None
+    """The domain that checks rows itself, if they are its own: series, and images that come one by one."""
+    known = estimator.domain_.name if not reset and hasattr(estimator, "domain_") else estimator.data
+    for kind in (domains.find("image"), domains.find("series")):
+        ours = known == kind.name or (known == "auto" and kind.claims(X))
+        if ours and kind.accepts(X) and not (kind.name == "image" and _is_block(X)):
+            return kind
+    return None
+
+
+def _is_block(X: Rows) -> bool:
+    return isinstance(X, np.ndarray) and X.dtype != object
 
 
 def _checked_by_domain(estimator: Any, X: Rows, reset: bool) -> Rows:
     _check_count(len(X))
     if reset:
-        first = X[0] if isinstance(X, np.ndarray) else np.empty(X.num_columns)
-        longest = max(len(each) for each in X) if isinstance(X, np.ndarray) else len(first)
-        estimator.n_features_in_ = max(1, int(longest * math.prod(np.shape(first)[1:])))
+        widest = max(each.size for each in X) if isinstance(X, np.ndarray) else X.num_columns
+        estimator.n_features_in_ = max(1, int(widest))
         if hasattr(estimator, "feature_names_in_"):
             del estimator.feature_names_in_
     return X

@@ -56,7 +56,7 @@ def explain(estimator: Estimator, x: HeldRows | None = None) -> dict[str, Any]:
     }
     if hasattr(estimator, "size_search_"):
         facts["size_search"] = estimator.size_search_
-    if domain.name == "image" or domain.places is not None:
+    if domain.place_name is not None:
         maps = heat_maps(estimator, effect)
         facts["heat_maps"] = {str(unit): maps[unit] for unit in range(len(maps))}
     return facts

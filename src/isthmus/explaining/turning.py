@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 
 from ..domains.table import Table
 from ..domains.table.columns import EmptyColumn
@@ -177,13 +176,7 @@ def heat_maps(estimator: Estimator, effect: np.ndarray) -> list[str]:
 
     Of series, the effect itself along the steps.
     """
-    domain = estimator.domain_
-    scale = effect.max() or 1.0
-    if domain.places is not None:
-        # What is at no step is the length: the whole one.
-        return domain.pictures(domain.from_matrix(np.where(domain.places < 0, 1.0, effect / scale)))
-    intensities = torch.from_numpy(effect / scale).to(torch.float32)
-    return domain.pictures(domain.from_features(intensities))
+    return estimator.domain_.maps(effect / (effect.max() or 1.0))
 
 
 def moving(effect: np.ndarray) -> list[int]:

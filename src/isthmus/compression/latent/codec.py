@@ -21,7 +21,8 @@ from ... import domains
 from ...core.errors import DataError
 from ...core.sparse import HeldRows, dense
 from ...domains.base import Domain
-from ...domains.image import Image, ImageHead
+from ...domains.image import Image
+from ...domains.image.likelihood import ImageHead
 from ...domains.table import Table
 from ...domains.table.autoregressive import AutoregressiveHead
 from ...domains.table.likelihood import TableHead

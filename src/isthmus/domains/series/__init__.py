@@ -34,6 +34,7 @@ class Series(Domain):
 
     name: ClassVar[str] = "series"
     picture_kind: ClassVar[str] = "image"
+    place_name: ClassVar[str] = "step"
     likelihoods: ClassVar[tuple[str, ...]] = FAMILIES
 
     def __init__(
@@ -334,6 +335,10 @@ class Series(Domain):
             steps = f"{self.lengths[0]} to {self.steps} steps"
         channels = "1 channel" if self.channels == 1 else f"{self.channels} channels"
         return {"shape": f"{steps}, {channels}", "columns": []}
+
+    def maps(self, shares: np.ndarray) -> list[str]:
+        # What is at no step is the length: the whole one.
+        return self.pictures(self.from_matrix(np.where(self.places < 0, 1.0, shares)))
 
     def pictures(self, x: Tensor) -> list[str]:
         matrix = self.matrix(x)
