@@ -10,7 +10,7 @@ from torch import Tensor
 from ..domains.base import Domain
 from ..parts.likelihood import Likelihood
 from ..variants.base import Variant
-from .inference import as_input, batch_rows, in_batches
+from .inference import as_input, in_batches, scoring_rows
 
 # The share of the fitted rows' steps or pixels that count as unusual.
 UNUSUAL_SHARE = 0.001
@@ -55,7 +55,7 @@ def place_scores(
             scores, likelihood = scored(rows, torch.where(replaced, likelihood.given(rows).mode(), rows))
         return scores
 
-    return in_batches(of_batch, x, batch_rows(math.prod(x.shape[1:])), device).double().numpy()
+    return in_batches(of_batch, x, scoring_rows(math.prod(x.shape[1:]), ROUNDS + 1), device).double().numpy()
 
 
 def unusual_threshold(scores: np.ndarray) -> float:

@@ -13,13 +13,14 @@ from .dictionary import described, is_dictionary
 from .similarity import similarity
 from .turning import heat_maps, in_own_units, strongest, turned
 from .units import used_units
+from .unusual import unusual_images
 from .walks import traversals
 
 SCHEMA = 1
 EFFECT_UNITS = {
     "counts": "log(1 + count)",
     "table": "standard deviations of the column; for categories the probability that moves",
-    "image": "share of black to white",
+    "image": "shares of black to white",
     "series": "standard deviations of the channel",
 }
 
@@ -52,6 +53,7 @@ def explain(estimator: Estimator, x: HeldRows | None = None) -> dict[str, Any]:
         "effect_unit": EFFECT_UNITS[domain.name],
         "traversals": traversals(estimator, codes, turn=turn),
         "similarity": similarity(turn) if table else None,
+        "unusual": None if x is None else unusual_images(estimator, x),
         "features": described(domain, codes, x) if x is not None and is_dictionary(codes) else None,
     }
     if hasattr(estimator, "size_search_"):

@@ -32,7 +32,7 @@ from .checking import (
 )
 from .likelihood import INTEGER_LIKELIHOODS, OUTPUTS_PER_VALUE, ImageHead, SizedImageHead
 from .networks import BesidePlanes, Intensities, SizedIntensities, WithNumbers
-from .pictures import png
+from .pictures import heated, png
 from .sizes import AUTO_LARGEST_SIDE, MOST_WHOLE_VALUES, SIZE_NUMBERS, Canvas, SizeRanks, extents, resized
 from .survey import ImageSurvey
 
@@ -343,6 +343,26 @@ class Image(Domain):
             return np.tile(np.divide(self.own_shape[:2], self.shape[:2]), (len(x), 1))
         sizes = self.canvas.split(x.cpu())[0].double()
         return (sizes / self.canvas.extents(sizes)).numpy()
+
+    def heated(self, x: Tensor, heat: np.ndarray, whole: bool) -> list[np.ndarray]:
+        """Pictures in grey, and over them in red the heat (rows, height · width), 0 to 1, of each pixel: bytes (height,
+        width, 3), with `whole` in their own sizes, else as they are worked on."""
+        if whole:
+            own = [self._shares(np.asarray(picture)) for picture in self.rows(x)]
+            return [heated(picture, each) for picture, each in zip(own, self.on_own_pixels(x, heat), strict=True)]
+        _, height, width = self.event
+        pixels = x.cpu() if self.canvas is None else self.canvas.split(x.cpu())[1].unflatten(-1, self.event)
+        planes = self._intensities(pixels.nan_to_num(self.low)).permute(0, 2, 3, 1).numpy()
+        drawn = [heated(plane, each) for plane, each in zip(planes, heat.reshape(-1, height, width), strict=True)]
+        if self.canvas is None:
+            return drawn
+        held = self.canvas.extents(self.canvas.split(x.cpu())[0]).long().tolist()
+        return [picture[:tall, :wide] for picture, (tall, wide) in zip(drawn, held, strict=True)]
+
+    def _shares(self, picture: np.ndarray) -> np.ndarray:
+        """Intensities (height, width, channels) of a picture of its own numbers."""
+        shares = (picture.astype(np.float64) - self.low) / (self.high - self.low or 1.0)
+        return shares.reshape(*picture.shape[:2], -1)
 
     def on_own_pixels(self, x: Tensor, of_pixels: np.ndarray) -> list[np.ndarray]:
         """What is told of each pixel that is worked on, (rows, height · width), as float32 planes (height, width) of
