@@ -344,6 +344,18 @@ class Image(Domain):
         sizes = self.canvas.split(x.cpu())[0].double()
         return (sizes / self.canvas.extents(sizes)).numpy()
 
+    def squares(self, x: Tensor, side: int) -> np.ndarray:
+        """Pictures stretched to squares, in intensities: (rows, channels, side, side), float32."""
+        _, height, width = self.event
+        pixels = x.cpu() if self.canvas is None else self.canvas.split(x.cpu())[1].unflatten(-1, self.event)
+        planes = self._intensities(pixels.nan_to_num(self.low)).clamp(0.0, 1.0).permute(0, 2, 3, 1).numpy()
+        if self.canvas is None:
+            held = [[height, width]] * len(planes)
+        else:
+            held = self.canvas.extents(self.canvas.split(x.cpu())[0]).long().tolist()
+        squares = [resized(plane[:tall, :wide], side, side) for plane, (tall, wide) in zip(planes, held, strict=True)]
+        return np.stack(squares).transpose(0, 3, 1, 2).astype(np.float32)
+
     def heated(self, x: Tensor, heat: np.ndarray, whole: bool) -> list[np.ndarray]:
         """Pictures in grey, and over them in red the heat (rows, height · width), 0 to 1, of each pixel: bytes (height,
         width, 3), with `whole` in their own sizes, else as they are worked on."""

@@ -113,14 +113,20 @@ def resized(picture: np.ndarray, height: int, width: int) -> np.ndarray:
     pixel covers, larger by straight lines between the pixels' middles; as it is if it has that size."""
     if picture.shape[:2] == (height, width):
         return picture
-    if height <= picture.shape[0] and width <= picture.shape[1]:
-        # Whole pictures in floats could be larger than memory: one row of the result after the other.
-        bands = (_mean(picture[rows], shares) for rows, shares in _bands(picture.shape[0], height))
-        columns = _bands(picture.shape[1], width)
-        return np.stack([np.stack([_mean(band[part], shares) for part, shares in columns]) for band in bands])
+    if height < picture.shape[0] or width < picture.shape[1]:
+        picture = _smaller(picture, min(height, picture.shape[0]), min(width, picture.shape[1]))
+    if picture.shape[:2] == (height, width):
+        return picture
     tensor = torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1), np.float32))[None]
     larger = interpolate(tensor, size=(height, width), mode="bilinear", align_corners=False)
     return larger[0].permute(1, 2, 0).numpy()
+
+
+def _smaller(picture: np.ndarray, height: int, width: int) -> np.ndarray:
+    # Whole pictures in floats could be larger than memory: one row of the result after the other.
+    bands = (_mean(picture[rows], shares) for rows, shares in _bands(picture.shape[0], height))
+    columns = _bands(picture.shape[1], width)
+    return np.stack([np.stack([_mean(band[part], shares) for part, shares in columns]) for band in bands])
 
 
 def _bands(before: int, after: int) -> list[tuple[slice, np.ndarray]]:
