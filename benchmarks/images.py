@@ -136,7 +136,9 @@ def networks(name: str, train: np.ndarray, test: np.ndarray, steps: int, seeds: 
         shown[-1].append(f"{int(parameters):,}")
     shape = "×".join(map(str, train.shape[1:]))
     title = f"{name}: {len(train):,} images of {shape}, about {steps} steps of 128, {seeds} seeds"
-    print(table(title, ["network", "bits per value, test", "± over seeds", "processor time", "parameters"], shown) + "\n")
+    print(
+        table(title, ["network", "bits per value, test", "± over seeds", "processor time", "parameters"], shown) + "\n"
+    )
 
 
 def split(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

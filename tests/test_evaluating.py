@@ -150,7 +150,7 @@ def test_images_are_measured_pixel_by_pixel():
 
 def test_images_of_many_sizes_have_distances_of_features():
     draws = np.random.default_rng(0)
-    sizes = draws.integers(3, 9, (60, 2))
+    sizes = draws.integers(2, 5, (60, 2))
     bright = [draws.integers(100, 200, (*size, 3)).astype("uint8") for size in sizes]
     dark = [draws.integers(0, 40, (*size, 3)).astype("uint8") for size in sizes]
     near = isthmus.evaluate(bright[:30], bright[30:45], bright[45:])

@@ -185,7 +185,8 @@ def _prepare(
     # The whole is looked at once, so that a column with nothing to learn is refused by name; what is learned of the
     # data's scales comes from the training rows alone.
     shared = SharedOptions.check(
-        {name: options[name] for name in ("data", "likelihood", "missing", "augment", *FIT_OPTIONS) if name in options}, "compare"
+        {name: options[name] for name in ("data", "likelihood", "missing", "augment", *FIT_OPTIONS) if name in options},
+        "compare",
     )
     whole = fitted_domain(features, shared)
     held_out = None

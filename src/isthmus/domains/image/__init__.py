@@ -568,9 +568,7 @@ def _cast(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
     return values.astype(dtype)
 
 
-def _learned(
-    parts: list[np.ndarray], dtype: np.dtype, likelihood: str, strict: bool
-) -> tuple[float, float, str]:
+def _learned(parts: list[np.ndarray], dtype: np.dtype, likelihood: str, strict: bool) -> tuple[float, float, str]:
     """What counts as black and as white, and the likelihood."""
     low, high = (float(end) for end in (min(part.min() for part in parts), max(part.max() for part in parts)))
     if low == high and strict:

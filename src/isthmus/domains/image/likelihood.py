@@ -135,9 +135,7 @@ class SizedImageLikelihood(Likelihood):
 
     def sample(self, randomness: Randomness) -> Tensor:
         pixels = self.pixels.sample(randomness).flatten(-3)
-        ranks = [
-            torch.zeros_like(pixels[..., :1]) if side is None else side.sample(randomness) for side in self.sides
-        ]
+        ranks = [torch.zeros_like(pixels[..., :1]) if side is None else side.sample(randomness) for side in self.sides]
         sizes = self._own_or(self.head.ranks.sizes(torch.cat(ranks, -1)))
         return torch.cat([sizes.to(pixels.dtype), self.head.canvas.ended(sizes, pixels)], -1)
 

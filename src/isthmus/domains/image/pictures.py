@@ -12,6 +12,7 @@ HOT = np.array([225.0, 20.0, 20.0])
 # Luma of red, green and blue (ITU-R BT.601).
 LUMA = np.array([0.299, 0.587, 0.114])
 
+
 def png(image: np.ndarray) -> str:
     """Bytes (height, width, channels) as a PNG file in base64."""
     file = io.BytesIO()
