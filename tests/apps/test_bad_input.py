@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from isthmus.files.reading import read
-from isthmus.files.writing import write_rows, write_table
+from isthmus.files.writing import write_table
 
 from .conftest import run
 

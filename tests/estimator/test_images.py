@@ -58,7 +58,7 @@ def test_odd_pixels_are_found_and_named(vae):
     usual = vae.score_pixels(pictures)
     assert [each.shape for each in usual] == [each.shape[:2] for each in pictures]
     odd = next(each.copy() for each in pictures if min(each.shape[:2]) >= 12)
-    height, width = odd.shape[:2]
+    width = odd.shape[1]
     odd[:3, -3:] = 255  # a bright corner
     (scores,) = vae.score_pixels([odd])
     worst = np.unravel_index(scores.argmin(), scores.shape)

@@ -38,9 +38,9 @@ from .fitting import Fitting, Trained, split
 from .imputing import check_imputable, filled, imputed, table_of
 from .inference import BATCH, as_input, batch_rows, chosen_device, in_batches, scoring_rows, steady_products
 from .options import SharedOptions
+from .places import MOST_PICTURES, place_scores, unusual_threshold
 from .sampling import MOST_PRIOR_ROWS, MOST_SEARCH_ROWS, sampled
 from .size_search import search
-from .places import MOST_PICTURES, place_scores, unusual_threshold
 from .unusual_cells import check_explicable
 
 # The threshold between inliers and outliers is a quantile of at most this many fitted rows' scores.

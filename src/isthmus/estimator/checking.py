@@ -16,7 +16,6 @@ from ..files.streaming import Stream
 from ..variants.base import Variant
 from .options import SharedOptions
 
-
 # Options that only some kinds of data have.
 FIT_OPTIONS = ("largest_side",)
 

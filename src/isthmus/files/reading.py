@@ -39,7 +39,8 @@ def read(data: str | Path, *, part: str | None = None, text: Sequence[str] = ())
     - sparse counts: .npz as `scipy.sparse.save_npz` writes it, or .mtx (Matrix Market);
     - series, from a long table of one row a step: the columns that tell series apart and put steps in order after a
       colon (`sensors.csv:id,time`) or as `part`;
-    - a folder of images of one size or of many, of Parquet or Arrow files of equal columns, or of .npy arrays of equal shape;
+    - a folder of images, of one size or of many, of Parquet or Arrow files of equal columns, or of .npy arrays of equal
+      shape;
     - the name of a bundled data set, as a string (write `./digits` for a file or folder of that name).
 
     `text` names columns that are text whatever their cells look like: in a file that spells its cells, 01234 would

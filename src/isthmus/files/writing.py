@@ -90,7 +90,8 @@ def write_rows(rows: Any, path: str | Path, *, columns: Sequence[str] | None = N
     sparse matrix becomes .npz, as `scipy.sparse.save_npz` writes it, or .mtx.
     Series of lengths of their own, a list of arrays, become a long table: a row a step, columns series, step and value.
     Images, uint8 of shape (n, height, width) or (n, height, width, channels), or a list of them one by one, become a
-    folder of PNG files if the path has no ending, grey ones also of uint16. Raises DataError for what does not fit the ending.
+    folder of PNG files if the path has no ending, grey ones also of uint16. Raises DataError for what does not fit the
+    ending.
     """
     if scipy.sparse.issparse(rows):
         _write_sparse(rows, path)
@@ -182,8 +183,8 @@ def _write_images(images: Sequence[np.ndarray] | np.ndarray, path: str | Path) -
             block = isinstance(images, np.ndarray) and images.dtype != object
             shape, instead = (images.shape, "; name a .npy or .npz file instead") if block else (image.shape, "")
             raise DataError(
-                f"{shown(path)}: image files hold uint8, grey ones also uint16, (height, width) or (height, width, 1, 3 "
-                f"or 4) each, and these are {image.dtype} of shape {shape}{instead}"
+                f"{shown(path)}: image files hold uint8, grey ones also uint16, each (height, width) or (height, width, "
+                f"1, 3 or 4), and these are {image.dtype} of shape {shape}{instead}"
             )
     digits = len(str(max(len(images) - 1, 0)))
     with replacing(path) as folder:

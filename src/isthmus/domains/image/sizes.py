@@ -1,6 +1,7 @@
 """Pictures of sizes of their own ↔ the corner of one canvas, whole or reduced; and sizes ↔ their ranks."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -133,7 +134,7 @@ def _bands(before: int, after: int) -> list[tuple[slice, np.ndarray]]:
     """For each of `after` pixels those of `before` that it covers, and the share that each has of it."""
     edges = np.arange(after + 1) * (before / after)
     bands = []
-    for start, end in zip(edges[:-1], edges[1:], strict=True):
+    for start, end in pairwise(edges.tolist()):
         first, last = int(start), min(before, int(np.ceil(end - 1e-9)))
         pixels = np.arange(first, last)
         covered = np.minimum(end, pixels + 1) - np.maximum(start, pixels)
