@@ -183,8 +183,8 @@ def _write_images(images: Sequence[np.ndarray] | np.ndarray, path: str | Path) -
             block = isinstance(images, np.ndarray) and images.dtype != object
             shape, instead = (images.shape, "; name a .npy or .npz file instead") if block else (image.shape, "")
             raise DataError(
-                f"{shown(path)}: image files hold uint8, grey ones also uint16, each (height, width) or (height, width, "
-                f"1, 3 or 4), and these are {image.dtype} of shape {shape}{instead}"
+                f"{shown(path)}: image files hold uint8, grey ones also uint16, each (height, width) or (height, "
+                f"width, 1, 3 or 4), and these are {image.dtype} of shape {shape}{instead}"
             )
     digits = len(str(max(len(images) - 1, 0)))
     with replacing(path) as folder:

@@ -10,13 +10,7 @@ from torch import Tensor, nn
 
 from ...core.errors import DataError, OptionError
 from ...core.randomness import Randomness
-from ...parts.networks import (
-    ConvolutionalDecoder,
-    ConvolutionalEncoder,
-    Decoder,
-    Encoder,
-    Perceptron,
-)
+from ...parts.networks import ConvolutionalDecoder, ConvolutionalEncoder, Decoder, Encoder, Perceptron
 from ..base import Domain, NetworkOptions, Rows
 from .augmenting import AUGMENTATIONS, augmented
 from .checking import (
@@ -24,26 +18,25 @@ from .checking import (
     Pictures,
     are_surely_pictures,
     checked,
-    float_for,
     held_as,
     indexed,
     is_list_of_pictures,
     pictures_of,
 )
-from .likelihood import INTEGER_LIKELIHOODS, OUTPUTS_PER_VALUE, ImageHead, SizedImageHead
+from .fitting import range_and_family, worked_on
+from .likelihood import OUTPUTS_PER_VALUE, ImageHead, SizedImageHead
 from .networks import BesidePlanes, Intensities, SizedIntensities, WithNumbers
-from .pictures import heated, png
-from .sizes import AUTO_LARGEST_SIDE, MOST_WHOLE_VALUES, SIZE_NUMBERS, Canvas, SizeRanks, extents, resized
+from .pictures import as_bytes, heated, png, within
+from .placing import all_resized, cast, placed, taken, whole
+from .sizes import AUTO_LARGEST_SIDE, SIZE_NUMBERS, Canvas, SizeRanks, extents, resized
 from .survey import ImageSurvey
 
 # Up to this many values an image goes through dense layers; above, through convolutions.
 MOST_DENSE_VALUES = 1024
 
+# A picture in a report is no larger.
+MOST_SHOWN_SIDE = 160
 CHANNEL_NAMES = {1: "", 2: ", grey and opacity", 3: ", in colour", 4: ", in colour, with opacity"}
-# A beta-binomial is drawn trial by trial.
-MOST_BETA_BINOMIAL_LEVELS = 1024
-# Bytes seen up to here only are few levels of their own, such as 0 … 16; others are shades of 0 … 255.
-MOST_FEW_LEVELS = 16
 
 
 class Image(Domain):
@@ -122,9 +115,9 @@ class Image(Domain):
                 f"images of shape {images.shape[1:]}: the last dimension should be at most {MOST_CHANNELS} channels"
             )
         own_shape = images.shape[1:]
-        shape = _worked_on(own_shape, largest_side)
-        images = _all_resized(images, shape)
-        low, high, family = _learned([images], images.dtype, likelihood, strict)
+        shape = worked_on(own_shape, largest_side)
+        images = all_resized(images, shape)
+        low, high, family = range_and_family([images], images.dtype, likelihood, strict)
         return cls(shape, images.dtype.name, low, high, family, own_shape)
 
     @classmethod
@@ -135,8 +128,8 @@ class Image(Domain):
         height, width = (int(side) for side in held.max(0))
         heights, widths = (tuple(np.unique(sides).tolist()) for sides in own.T)
         canvas = Canvas(given.channels, height, width, largest, heights, widths)
-        worked_on = [_whole(resized(each, *side), given.dtype) for each, side in zip(given.each, held, strict=True)]
-        low, high, family = _learned(worked_on, given.dtype, likelihood, strict)
+        parts = [whole(resized(each, *side), given.dtype) for each, side in zip(given.each, held, strict=True)]
+        low, high, family = range_and_family(parts, given.dtype, likelihood, strict)
         shape = (height, width) if given.flat else (height, width, given.channels)
         return cls(shape, given.dtype.name, low, high, family, canvas=canvas)
 
@@ -192,7 +185,10 @@ class Image(Domain):
 
     def tensors(self, rows: Rows) -> Tensor:
         if self.canvas is not None:
-            return self._placed(pictures_of(self._one_by_one(rows)), self.canvas)
+            given = pictures_of(self._one_by_one(rows))
+            if given.channels != self.canvas.channels:
+                raise DataError(f"images of {given.channels} channels; the model was fitted to {self.canvas.channels}")
+            return placed(given, self.canvas, np.dtype(self.dtype))
         if is_list_of_pictures(rows):
             rows = self._stacked(list(rows))
         images = checked(np.asarray(rows))
@@ -200,7 +196,7 @@ class Image(Domain):
             raise DataError(
                 f"images of {_size(images.shape[1:])}; the model was fitted to images of {_size(self.own_shape)}"
             )
-        images = _all_resized(images, self.shape)
+        images = all_resized(images, self.shape)
         values = images.astype(held_as(images))
         if values.ndim == 3:
             values = values[..., None]
@@ -222,42 +218,13 @@ class Image(Domain):
                 )
         return np.stack(pictures)
 
-    def _placed(self, given: Pictures, canvas: Canvas) -> Tensor:
-        if given.channels != canvas.channels:
-            raise DataError(f"images of {given.channels} channels; the model was fitted to {canvas.channels}")
-        dtype = float_for(np.dtype(self.dtype))
-        if given.dtype != np.dtype(self.dtype):
-            dtype = np.promote_types(dtype, float_for(given.dtype)).type
-        numbers = np.full((len(given.each), SIZE_NUMBERS + math.prod(canvas.event)), np.nan, dtype)
-        sizes = torch.from_numpy(given.sizes)
-        numbers[:, :SIZE_NUMBERS] = given.sizes
-        planes = numbers[:, SIZE_NUMBERS:].reshape(-1, *canvas.event)
-        for plane, picture, held in zip(planes, given.each, canvas.extents(sizes).long().tolist(), strict=True):
-            worked_on = _whole(resized(picture, *held), given.dtype)
-            plane[:, : held[0], : held[1]] = worked_on.transpose(2, 0, 1)
-        return torch.from_numpy(numbers)
-
     def rows(self, tensor: Tensor) -> Rows:
+        dtype = np.dtype(self.dtype)
         if self.canvas is not None:
-            return self._taken(tensor, self.canvas)
+            pictures = taken(tensor, self.canvas, dtype, self.low)
+            return [picture[..., 0] for picture in pictures] if len(self.shape) == 2 else pictures
         values = tensor.detach().cpu().numpy().transpose(0, 2, 3, 1).reshape(-1, *self.shape)
-        if self.own_shape != self.shape:
-            height, width, *channels = self.own_shape
-            larger = [resized(image.reshape(*self.shape[:2], -1), height, width) for image in values]
-            values = np.stack(larger).reshape(-1, height, width, *channels)
-        return _cast(values, np.dtype(self.dtype))
-
-    def _taken(self, tensor: Tensor, canvas: Canvas) -> list[np.ndarray]:
-        """Each picture off the canvas, in its own size."""
-        tensor = tensor.detach().cpu()
-        sizes, pixels = canvas.split(tensor)
-        own = sizes.double().nan_to_num(1.0).round().clamp(min=1.0)
-        planes = pixels.nan_to_num(self.low).unflatten(-1, canvas.event).permute(0, 2, 3, 1).numpy()
-        pictures = []
-        for plane, size, held in zip(planes, own.long().tolist(), canvas.extents(own).long().tolist(), strict=True):
-            picture = _cast(resized(plane[: held[0], : held[1]], *size), np.dtype(self.dtype))
-            pictures.append(np.ascontiguousarray(picture[..., 0] if len(self.shape) == 2 else picture))
-        return pictures
+        return cast(all_resized(values, self.own_shape), dtype)
 
     def notes(self) -> list[str]:
         if self.canvas is not None:
@@ -335,61 +302,65 @@ class Image(Domain):
     def maps(self, shares: np.ndarray) -> list[str]:
         channels, height, width = self.event
         of_pixels = shares[:, -channels * height * width :].reshape(-1, channels, height, width)
-        return [png(image) for image in _bytes(torch.from_numpy(of_pixels))]
+        return [png(as_bytes(image)) for image in of_pixels.transpose(0, 2, 3, 1)]
+
+    # Pictures in their own sizes, and as they are worked on.
+
+    def _held(self, x: Tensor) -> list[list[int]]:
+        """How many pixels down and across of each row are the picture's."""
+        if self.canvas is None:
+            return [list(self.event[1:])] * len(x)
+        return self.canvas.extents(self.canvas.split(x.cpu())[0]).long().tolist()
+
+    def _own(self, x: Tensor) -> list[list[int]]:
+        """Each picture's own height and width."""
+        if self.canvas is None:
+            return [list(self.own_shape[:2])] * len(x)
+        return self.canvas.split(x.cpu())[0].long().tolist()
+
+    def _shown(self, x: Tensor) -> list[np.ndarray]:
+        """Intensities of each picture as it is worked on, (height, width, channels)."""
+        pixels = x.cpu() if self.canvas is None else self.canvas.split(x.cpu())[1].unflatten(-1, self.event)
+        planes = self._intensities(pixels.nan_to_num(self.low)).clamp(0.0, 1.0).permute(0, 2, 3, 1).numpy()
+        return [plane[:tall, :wide] for plane, (tall, wide) in zip(planes, self._held(x), strict=True)]
 
     def own_scale(self, x: Tensor) -> np.ndarray:
         """How many of its own pixels, down and across, each pixel of a picture stands for, (rows, 2)."""
-        if self.canvas is None:
-            return np.tile(np.divide(self.own_shape[:2], self.shape[:2]), (len(x), 1))
-        sizes = self.canvas.split(x.cpu())[0].double()
-        return (sizes / self.canvas.extents(sizes)).numpy()
+        return np.divide(self._own(x), self._held(x))
 
-    def squares(self, x: Tensor, side: int) -> np.ndarray:
-        """Pictures stretched to squares, in intensities: (rows, channels, side, side), float32."""
-        _, height, width = self.event
-        pixels = x.cpu() if self.canvas is None else self.canvas.split(x.cpu())[1].unflatten(-1, self.event)
-        planes = self._intensities(pixels.nan_to_num(self.low)).clamp(0.0, 1.0).permute(0, 2, 3, 1).numpy()
-        if self.canvas is None:
-            held = [[height, width]] * len(planes)
-        else:
-            held = self.canvas.extents(self.canvas.split(x.cpu())[0]).long().tolist()
-        squares = [resized(plane[:tall, :wide], side, side) for plane, (tall, wide) in zip(planes, held, strict=True)]
-        return np.stack(squares).transpose(0, 3, 1, 2).astype(np.float32)
+    def on_own_pixels(self, x: Tensor, of_pixels: np.ndarray) -> list[np.ndarray]:
+        """What is told of each pixel that is worked on, (rows, height · width), as float32 planes (height, width) of
+        the pictures x in their own sizes."""
+        planes = of_pixels.reshape(-1, *self.event[1:], 1)
+        return [
+            resized(plane[:tall, :wide], *own)[..., 0].astype(np.float32)
+            for plane, (tall, wide), own in zip(planes, self._held(x), self._own(x), strict=True)
+        ]
 
     def heated(self, x: Tensor, heat: np.ndarray, whole: bool) -> list[np.ndarray]:
         """Pictures in grey, and over them in red the heat (rows, height · width), 0 to 1, of each pixel: bytes (height,
         width, 3), with `whole` in their own sizes, else as they are worked on."""
         if whole:
-            own = [self._shares(np.asarray(picture)) for picture in self.rows(x)]
-            return [heated(picture, each) for picture, each in zip(own, self.on_own_pixels(x, heat), strict=True)]
-        _, height, width = self.event
-        pixels = x.cpu() if self.canvas is None else self.canvas.split(x.cpu())[1].unflatten(-1, self.event)
-        planes = self._intensities(pixels.nan_to_num(self.low)).permute(0, 2, 3, 1).numpy()
-        drawn = [heated(plane, each) for plane, each in zip(planes, heat.reshape(-1, height, width), strict=True)]
-        if self.canvas is None:
-            return drawn
-        held = self.canvas.extents(self.canvas.split(x.cpu())[0]).long().tolist()
-        return [picture[:tall, :wide] for picture, (tall, wide) in zip(drawn, held, strict=True)]
+            pictures = [self._shares(np.asarray(picture)) for picture in self.rows(x)]
+            return [heated(picture, each) for picture, each in zip(pictures, self.on_own_pixels(x, heat), strict=True)]
+        planes = heat.reshape(-1, *self.event[1:])
+        pairs = zip(self._shown(x), planes, strict=True)
+        return [heated(picture, plane[: len(picture), : picture.shape[1]]) for picture, plane in pairs]
 
     def _shares(self, picture: np.ndarray) -> np.ndarray:
         """Intensities (height, width, channels) of a picture of its own numbers."""
         shares = (picture.astype(np.float64) - self.low) / (self.high - self.low or 1.0)
         return shares.reshape(*picture.shape[:2], -1)
 
-    def on_own_pixels(self, x: Tensor, of_pixels: np.ndarray) -> list[np.ndarray]:
-        """What is told of each pixel that is worked on, (rows, height · width), as float32 planes (height, width) of
-        the pictures x in their own sizes."""
-        _, height, width = self.event
-        planes = of_pixels.reshape(-1, height, width, 1)
-        if self.canvas is None:
-            own = [self.own_shape[:2]] * len(planes)
-            return [resized(plane, *size)[..., 0].astype(np.float32) for plane, size in zip(planes, own, strict=True)]
-        sizes = self.canvas.split(x.cpu())[0]
-        sides = zip(sizes.long().tolist(), self.canvas.extents(sizes).long().tolist(), strict=True)
-        return [
-            resized(plane[: held[0], : held[1]], *size)[..., 0].astype(np.float32)
-            for plane, (size, held) in zip(planes, sides, strict=True)
-        ]
+    def squares(self, x: Tensor, side: int) -> np.ndarray:
+        """Pictures stretched to squares, in intensities: (rows, channels, side, side), float32."""
+        squares = [resized(picture, side, side) for picture in self._shown(x)]
+        return np.stack(squares).transpose(0, 3, 1, 2).astype(np.float32)
+
+    def pictures(self, x: Tensor) -> list[str]:
+        return [png(as_bytes(within(picture, MOST_SHOWN_SIDE))) for picture in self._shown(x)]
+
+    # What networks see, and what the decoder says.
 
     def features(self) -> Intensities | SizedIntensities:
         if self.canvas is not None:
@@ -473,7 +444,7 @@ class Image(Domain):
         images = self.from_features(torch.tensor(matrix, dtype=torch.float64))
         if np.dtype(self.dtype).kind == "f":
             return images
-        values = _cast(images.numpy(), np.dtype(self.dtype))
+        values = cast(images.numpy(), np.dtype(self.dtype))
         return torch.from_numpy(values.astype(held_as(values)))
 
     def _from_sized_matrix(self, matrix: Tensor, canvas: Canvas) -> Tensor:
@@ -515,90 +486,6 @@ class Image(Domain):
         elif self.own_shape != self.shape:
             shape = f"{self.own_shape[0]} × {self.own_shape[1]} pixels, worked on as {height} × {width}"
         return {"shape": shape + CHANNEL_NAMES[channels], "columns": []}
-
-    def pictures(self, x: Tensor) -> list[str]:
-        x = x.cpu()
-        if self.canvas is None:
-            planes, held = self._intensities(x), None
-        else:
-            sizes, pixels = self.canvas.split(x)
-            planes = self._intensities(pixels.nan_to_num(self.low)).unflatten(-1, self.event)
-            held = self.canvas.extents(sizes).long().tolist()
-        bytes_ = _bytes(planes)
-        if held is None:
-            return [png(image) for image in bytes_]
-        return [png(image[:tall, :wide]) for image, (tall, wide) in zip(bytes_, held, strict=True)]
-
-
-def _bytes(intensities: Tensor) -> np.ndarray:
-    """Intensities (rows, channels, height, width) as bytes (rows, height, width, channels)."""
-    return (intensities.clamp(0.0, 1.0) * 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
-
-
-def _worked_on(own_shape: tuple[int, ...], largest_side: int | str) -> tuple[int, ...]:
-    """The shape in which images of one size are worked on."""
-    if isinstance(largest_side, str):
-        if math.prod(own_shape) <= MOST_WHOLE_VALUES:
-            return own_shape
-        largest_side = AUTO_LARGEST_SIDE
-    height, width = extents(torch.tensor(own_shape[:2]), largest_side).long().tolist()
-    return (height, width, *own_shape[2:])
-
-
-def _all_resized(images: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Images of one size in another, in their own type."""
-    if images.shape[1:] == shape:
-        return images
-    smaller = [_whole(resized(each.reshape(*each.shape[:2], -1), *shape[:2]), images.dtype) for each in images]
-    return _cast(np.stack(smaller).reshape(-1, *shape), images.dtype)
-
-
-def _whole(picture: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """What was reduced, in whole numbers if the picture's own are."""
-    return picture if dtype.kind == "f" or picture.dtype.kind != "f" else np.rint(picture)
-
-
-def _cast(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """Numbers as the type that was fitted; whole numbers are the nearest that it holds."""
-    if dtype.kind == "b":
-        return values >= 0.5
-    if dtype.kind in "ui" and values.dtype.kind == "f":
-        bounds = np.iinfo(dtype)
-        values = np.clip(np.round(values), bounds.min, bounds.max)
-    return values.astype(dtype)
-
-
-def _learned(parts: list[np.ndarray], dtype: np.dtype, likelihood: str, strict: bool) -> tuple[float, float, str]:
-    """What counts as black and as white, and the likelihood."""
-    low, high = (float(end) for end in (min(part.min() for part in parts), max(part.max() for part in parts)))
-    if low == high and strict:
-        raise DataError(f"every pixel of every image is {low:g}: there is nothing to learn")
-    low, high = _range(dtype, low, high)
-    family = _auto_family(parts, dtype, low, high) if likelihood == "auto" else likelihood
-    if family in INTEGER_LIKELIHOODS and dtype.kind not in "ui":
-        raise DataError(f"likelihood '{family}' is for whole numbers; these images hold {dtype}")
-    if family == "beta_binomial" and high - low >= MOST_BETA_BINOMIAL_LEVELS:
-        raise DataError(
-            f"likelihood 'beta_binomial' is for at most {MOST_BETA_BINOMIAL_LEVELS} levels; these images span "
-            f"{low:g} … {high:g}: take 'discretised_logistic'"
-        )
-    return low, high, family
-
-
-def _range(dtype: np.dtype, low: float, high: float) -> tuple[float, float]:
-    """What counts as black and as white. The scale of bytes is known, however dark the pictures; that of other numbers
-    is what was seen, from 0, and for shares of one to 1."""
-    if dtype == np.uint8 and high > MOST_FEW_LEVELS:
-        return 0.0, 255.0
-    if low < 0:
-        return low, high
-    return 0.0, max(high, 1.0)
-
-
-def _auto_family(parts: list[np.ndarray], dtype: np.dtype, low: float, high: float) -> str:
-    if dtype.kind == "b" or all(bool(np.isin(part, (low, high)).all()) for part in parts):
-        return "bernoulli"
-    return "discretised_logistic" if dtype.kind in "ui" else "gaussian"
 
 
 def _shape(given: Any) -> tuple[int, ...]:

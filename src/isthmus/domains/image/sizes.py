@@ -10,10 +10,8 @@ from torch.nn.functional import interpolate
 
 # The numbers before the pixels of a row: the picture's own height and width.
 SIZE_NUMBERS = 2
-# With largest_side="auto", pictures of sizes of their own are worked on with sides up to here; those of one size as
-# they are, up to so many values each.
+# With largest_side="auto", pictures that are reduced are to this.
 AUTO_LARGEST_SIDE = 64
-MOST_WHOLE_VALUES = 2**20
 
 
 def extents(sizes: Tensor, largest_side: int | None, canvas: tuple[int, int] | None = None) -> Tensor:
