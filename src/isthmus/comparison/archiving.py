@@ -18,6 +18,7 @@ from ..compression.latent.codec import NOISES as LATENT_NOISES
 from ..compression.latent.codec import LatentCodec
 from ..core.sparse import HeldRows, SparseRows
 from ..domains.base import Domain
+from ..domains.image import Image
 from ..files.writing import csv_bytes, table_of
 from .contenders import Autoencoding, Contender
 
@@ -83,6 +84,9 @@ def general_tools(domain: Domain, test: HeldRows) -> dict[str, Any]:
         form, plain, others = "compressed sparse rows", _sparse_bytes(x), {}
     elif domain.place_name == "step":
         form, plain, others = "raw numbers", _numbers(rows), {}
+    elif isinstance(domain, Image) and not domain.whole:
+        pictures = domain.as_worked_on(x)
+        form, plain, others = "raw pixels, as worked on", _numbers(pictures), _image_sizes(pictures)
     elif domain.picture_kind == "image":
         form, plain, others = "raw pixels", _numbers(rows), _image_sizes(rows)
     else:

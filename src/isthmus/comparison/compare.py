@@ -195,7 +195,7 @@ def _prepare(
         if (values is None) != (test_values is None):
             raise DataError("the target is given for only one of the training and the test rows; give both or none")
         check_fits_domain(test_rows, whole)
-        if isinstance(test_rows, np.ndarray) or issparse(test_rows):
+        if isinstance(test_rows, np.ndarray | list) or issparse(test_rows):
             test_rows = checked_rows(checker, test_rows, reset=False)
         held_out = Part(test_rows, test_values)
     train, validation, test_part = split(Part(features, values), held_out, seed)
@@ -210,7 +210,8 @@ def _prepare(
         None if values is None else target_kind(values),
         not (isinstance(features, np.ndarray) or issparse(features)),
     )
-    return data, target_name, [f"in the rows held out: {sentence}" for sentence in domain.surprises(test_part.rows)]
+    surprises = [f"in the rows held out: {sentence}" for sentence in domain.surprises(test_part.rows)]
+    return data, target_name, [*whole.notes(), *surprises]
 
 
 def _run_all(tasks: list[Task], data: Data, workers: int, progress: Progress | None) -> dict[Task, Finding]:

@@ -80,6 +80,11 @@ class Image(Domain):
         height, width, *channels = self.shape
         return (channels[0] if channels else 1, height, width)
 
+    @property
+    def whole(self) -> bool:
+        """Whether tensors hold images of one size, as they came."""
+        return self.canvas is None and self.own_shape == self.shape
+
     @classmethod
     def accepts(cls, rows: Rows) -> bool:
         if isinstance(rows, np.ndarray) and rows.dtype != object:
@@ -322,6 +327,12 @@ class Image(Domain):
         """Intensities of each picture as it is worked on, (height, width, channels)."""
         pixels = x.cpu() if self.canvas is None else self.canvas.split(x.cpu())[1].unflatten(-1, self.event)
         planes = self._intensities(pixels.nan_to_num(self.low)).clamp(0.0, 1.0).permute(0, 2, 3, 1).numpy()
+        return [plane[:tall, :wide] for plane, (tall, wide) in zip(planes, self._held(x), strict=True)]
+
+    def as_worked_on(self, x: Tensor) -> list[np.ndarray]:
+        """The pictures of their own type, each (height, width, channels) as it is worked on."""
+        pixels = x.cpu() if self.canvas is None else self.canvas.split(x.cpu())[1].unflatten(-1, self.event)
+        planes = cast(pixels.nan_to_num(self.low).permute(0, 2, 3, 1).numpy(), np.dtype(self.dtype))
         return [plane[:tall, :wide] for plane, (tall, wide) in zip(planes, self._held(x), strict=True)]
 
     def own_scale(self, x: Tensor) -> np.ndarray:
