@@ -53,6 +53,11 @@ def _greys(dtype: str, levels: int, shape: tuple[int, ...] = (20, 6, 5)) -> np.n
     return values
 
 
+def _of_sizes(images: np.ndarray) -> list[np.ndarray]:
+    """The same images cut to many sizes; the first one is whole."""
+    return [each[: len(each) - place % 3, : each.shape[1] - place % 2].copy() for place, each in enumerate(images)]
+
+
 def _shares(low: float = 0.0, high: float = 1.0) -> np.ndarray:
     return np.random.default_rng(2).uniform(low, high, (20, 6, 5)).astype(np.float32)
 
@@ -114,6 +119,14 @@ EXAMPLES: dict[str, dict[str, Example]] = {
         "black and white": Example(lambda: _greys("uint8", 2).astype(bool)),
         "colour": Example(lambda: _greys("uint8", 256, (12, 5, 4, 3))),
         "opacity": Example(lambda: _greys("uint8", 256, (12, 5, 4, 4))),
+        "sizes": Example(lambda: _of_sizes(_greys("uint8", 256, (12, 7, 6)))),
+        "sizes, colour": Example(lambda: _of_sizes(_greys("uint8", 256, (12, 5, 4, 3)))),
+        "sizes, opacity, 16 bits": Example(lambda: _of_sizes(_greys("uint16", 60_000, (12, 5, 4, 4)))),
+        "sizes, shares": Example(lambda: _of_sizes(_shares())),
+        "sizes, shares as chances": Example(lambda: _of_sizes(_shares()), "bernoulli"),
+        "sizes, beta-binomial": Example(lambda: _of_sizes(_greys("uint8", 17, (12, 5, 4))), "beta_binomial"),
+        "heights": Example(lambda: [each[:, :4] for each in _of_sizes(_greys("int32", 90, (12, 7, 6)))], data="image"),
+        "one by one, of one size": Example(lambda: list(_greys("uint8", 256, (12, 5, 4, 3)))),
     },
     "multipart": {
         "table and image": Example(

@@ -13,7 +13,7 @@ from scipy.sparse import issparse
 from ..core.errors import DataError, DivergenceError, OptionError
 from ..domains.base import Domain, Rows
 from ..estimator.base import Estimator
-from ..estimator.checking import check_fits_domain, checked_rows, fitted_domain
+from ..estimator.checking import FIT_OPTIONS, check_fits_domain, checked_rows, domain_of, fitted_domain
 from ..estimator.detector import Detector
 from ..estimator.options import SharedOptions
 from ..estimator.public import public_class
@@ -185,7 +185,8 @@ def _prepare(
     # The whole is looked at once, so that a column with nothing to learn is refused by name; what is learned of the
     # data's scales comes from the training rows alone.
     shared = SharedOptions.check(
-        {name: options[name] for name in ("data", "likelihood", "missing") if name in options}, "compare"
+        {name: options[name] for name in ("data", "likelihood", "missing", "augment", *FIT_OPTIONS) if name in options},
+        "compare",
     )
     whole = fitted_domain(features, shared)
     held_out = None
@@ -199,7 +200,7 @@ def _prepare(
             test_rows = checked_rows(checker, test_rows, reset=False)
         held_out = Part(test_rows, test_values)
     train, validation, test_part = split(Part(features, values), held_out, seed)
-    domain = type(whole).fit(train.rows, shared.likelihood, strict=False, missing=shared.missing)
+    domain = domain_of(type(whole), train.rows, shared, strict=False)
     data = Data(
         domain,
         domain.tensors(train.rows),
@@ -210,7 +211,8 @@ def _prepare(
         None if values is None else target_kind(values),
         not (isinstance(features, np.ndarray) or issparse(features)),
     )
-    return data, target_name, [f"in the rows held out: {sentence}" for sentence in domain.surprises(test_part.rows)]
+    surprises = [f"in the rows held out: {sentence}" for sentence in domain.surprises(test_part.rows)]
+    return data, target_name, [*whole.notes(), *surprises]
 
 
 def _run_all(tasks: list[Task], data: Data, workers: int, progress: Progress | None) -> dict[Task, Finding]:

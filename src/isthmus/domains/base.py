@@ -22,7 +22,7 @@ class NetworkOptions:
     """How large the networks are. `hidden="auto"` and `network="auto"` leave the choice to the domain."""
 
     hidden: tuple[int, ...] | str = "auto"
-    network: str = "auto"  # "auto", "dense", "convolutional" or "attention"
+    network: str = "auto"  # "auto", "dense", "convolutional", "residual" or "attention"
     activation: str = "relu"
 
     def given_widths(self, convolutional: bool) -> tuple[int, ...] | None:
@@ -73,6 +73,9 @@ class Domain(ABC):
     checks_rows: ClassVar[bool] = False  # whether rows are not for scikit-learn's checks: `tensors` makes them all
     family: str  # the likelihood that was asked for or chosen, in a word
     likelihoods: ClassVar[tuple[str, ...]]  # what `likelihood=` may be, besides "auto"
+    fit_options: ClassVar[tuple[str, ...]] = ()  # options of rows of this kind alone that `fit` takes besides
+    place_name: ClassVar[str | None] = None  # "step" or "pixel": what `places` are, for rows that have them
+    augmentations: ClassVar[tuple[str, ...]] = ()  # what `augment=` may hold
 
     @classmethod
     @abstractmethod
@@ -167,10 +170,20 @@ class Domain(ABC):
         """A batch as one pass of training sees it: the rows themselves, unless the likelihood asks for draws."""
         return x
 
+    def augmented(self, x: Tensor, kinds: tuple[str, ...], randomness: Randomness) -> Tensor:
+        """A batch changed at random in ways that leave rows what they are, some of `augmentations`; training alone sees
+        it."""
+        return x
+
     @property
     def places(self) -> np.ndarray | None:
-        """For rows that go step by step: at which step each cell of a tensor is, −1 for what is at none."""
+        """For series and images: at which step or pixel each cell of a row's tensor is, −1 for what is at none."""
         return None
+
+    def maps(self, shares: np.ndarray) -> list[str]:
+        """Shares from 0 to 1 of the columns of `matrix`, (maps, columns), drawn where the columns are: PNG files in
+        base64. For rows with `places`."""
+        raise DataError(f"{self.name} data has no places to draw on")
 
     # What networks see, and what the decoder says.
 
@@ -240,11 +253,6 @@ class Domain(ABC):
     @abstractmethod
     def pictures(self, x: HeldRows) -> list[Any]:
         """Each row as a person can look at it: a PNG file in base64, or a list of cells as text, None where missing."""
-
-    def effect_pictures(self, shares: np.ndarray) -> list[str] | None:
-        """Where in a row effects are, in the form of `pictures`, given shares of the largest, 0 to 1, (effects, columns
-        of `matrix`). None where columns have no places to be shown at."""
-        return None
 
 
 class DomainNetworks:

@@ -16,6 +16,9 @@ from ..files.streaming import Stream
 from ..variants.base import Variant
 from .options import SharedOptions
 
+# Options that only some kinds of data have.
+FIT_OPTIONS = ("largest_side",)
+
 
 def checked_rows(estimator: Any, X: Rows, reset: bool, gaps: bool = False) -> Rows:
     """Rows that a domain can take. With `reset` their width and names are learnt, without it they are compared. With
@@ -52,7 +55,20 @@ def fitted_domain(rows: Rows, shared: SharedOptions) -> Domain:
         raise OptionError(f"likelihood={shared.likelihood!r}: for {kind.name} data it is 'auto' or one of {known}")
     if rows.shape[0] < 2:
         raise DataError("1 sample (one row) is too few to learn from; give at least 2 rows")
-    return kind.fit(rows, shared.likelihood, missing=shared.missing)
+    return domain_of(kind, rows, shared)
+
+
+def domain_of(kind: type[Domain], rows: Rows, shared: SharedOptions, strict: bool = True) -> Domain:
+    """A domain of this kind fitted to rows, with the options that are its own; raises OptionError for one that is
+    another kind's."""
+    declared = SharedOptions.declared()
+    for name in FIT_OPTIONS:
+        if name not in kind.fit_options and getattr(shared, name) != declared[name].default:
+            raise OptionError(f"{name}={getattr(shared, name)!r}: {kind.name} data has no such option; leave it out")
+    if shared.augment and not set(shared.augment) <= set(kind.augmentations):
+        raise OptionError(f"augment={','.join(shared.augment)}: is for images, and this is {kind.name} data")
+    own = {name: getattr(shared, name) for name in kind.fit_options}
+    return kind.fit(rows, shared.likelihood, strict=strict, missing=shared.missing, **own)
 
 
 def check_fits_domain(rows: Rows, domain: Domain) -> None:

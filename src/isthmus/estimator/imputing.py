@@ -67,7 +67,7 @@ def filled(domain: Domain, rows: Any, tensor: Tensor) -> Any:
 
 def check_imputable(domain: Domain) -> None:
     """Raises DataError unless cells of such rows can be missing and filled in: those of tables and of series."""
-    if domain.places is None:
+    if domain.place_name != "step":
         table_of(domain)
 
 

@@ -13,6 +13,7 @@ from .dictionary import described, is_dictionary
 from .similarity import similarity
 from .turning import in_own_units, strongest, turned
 from .units import used_units
+from .unusual import unusual_images
 from .walks import traversals
 
 SCHEMA = 1
@@ -47,10 +48,12 @@ def explain(estimator: Estimator, x: HeldRows | None = None) -> dict[str, Any]:
         "column_word": domain.column_word,
         "traversals": traversals(estimator, codes, turn=turn),
         "similarity": similarity(turn) if table else None,
+        "unusual": None if x is None else unusual_images(estimator, x),
         "features": described(domain, codes, x) if x is not None and is_dictionary(codes) else None,
     }
     if hasattr(estimator, "size_search_"):
         facts["size_search"] = estimator.size_search_
-    if (maps := domain.effect_pictures(effect / (effect.max() or 1.0))) is not None:
+    if domain.place_name is not None:
+        maps = domain.maps(effect / (effect.max() or 1.0))
         facts["heat_maps"] = {str(unit): picture for unit, picture in enumerate(maps)}
     return facts

@@ -40,7 +40,8 @@ def read(data: str | Path, *, part: str | None = None, text: Sequence[str] = (),
     - sparse counts: .npz as `scipy.sparse.save_npz` writes it, or .mtx (Matrix Market);
     - series, from a long table of one row a step: the columns that tell series apart and put steps in order after a
       colon (`sensors.csv:id,time`) or as `part`;
-    - a folder of images of one size, of Parquet or Arrow files of equal columns, or of .npy arrays of equal shape;
+    - a folder of images, of one size or of many, of Parquet or Arrow files of equal columns, or of .npy arrays of equal
+      shape;
     - several parts of one row each, `photo=DIR,reading=FILE`: whatever is read from each, by its name;
     - the name of a bundled data set, as a string (write `./digits` for a file or folder of that name).
 

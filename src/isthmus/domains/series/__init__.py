@@ -38,6 +38,7 @@ class Series(Domain):
     checks_rows: ClassVar[bool] = True
     column_word: ClassVar[str] = "step"
     effect_unit: ClassVar[str] = "standard deviations of the channel"
+    place_name: ClassVar[str] = "step"
     likelihoods: ClassVar[tuple[str, ...]] = FAMILIES
 
     def __init__(
@@ -347,6 +348,10 @@ class Series(Domain):
         channels = "1 channel" if self.channels == 1 else f"{self.channels} channels"
         return {"shape": f"{steps}, {channels}", "columns": []}
 
+    def maps(self, shares: np.ndarray) -> list[str]:
+        # What is at no step is the length: the whole one.
+        return self.pictures(self.from_matrix(np.where(self.places < 0, 1.0, shares)))
+
     def pictures(self, x: Tensor) -> list[str]:
         matrix = self.matrix(x)
         if self.lengths is None:
@@ -356,10 +361,6 @@ class Series(Domain):
             matrix = matrix[:, 1:]
         series = matrix.reshape(len(matrix), self.steps, self.channels)
         return [chart(each[:length], self.steps, self.band) for each, length in zip(series, lengths, strict=True)]
-
-    def effect_pictures(self, shares: np.ndarray) -> list[str]:
-        # What is at no step is the length: the whole one.
-        return self.pictures(self.from_matrix(np.where(self.places < 0, 1.0, shares)))
 
 
 def _counted(series: int) -> str:
