@@ -13,7 +13,7 @@ from scipy.sparse import issparse
 from ..core.errors import DataError, DivergenceError, OptionError
 from ..domains.base import Domain, Rows
 from ..estimator.base import Estimator
-from ..estimator.checking import check_fits_domain, checked_rows, fitted_domain
+from ..estimator.checking import FIT_OPTIONS, check_fits_domain, checked_rows, domain_of, fitted_domain
 from ..estimator.detector import Detector
 from ..estimator.options import SharedOptions
 from ..estimator.public import public_class
@@ -116,7 +116,7 @@ def compare(
             "batch_size": shared.batch_size,
             "hidden": list(shared.hidden) if isinstance(shared.hidden, tuple) else shared.hidden,
             "network": shared.network,
-            "likelihood": data.domain.schema()["family"],
+            "likelihood": data.domain.family,
             "test": "split" if test is None else "given",
             "seconds": time.perf_counter() - began,
         },
@@ -139,15 +139,15 @@ def compare(
 def _suited(named: list[str], domain: Domain) -> tuple[list[str], list[str], list[str]]:
     """The models that suit such rows, those of them that are no detector, and sentences about others."""
     suited, left_out = list(named), []
-    if DETECTOR_NAME in named and not domain.suits_detector:
+    if DETECTOR_NAME in named and not domain.detectable:
         suited.remove(DETECTOR_NAME)
-        left_out.append(f"the {DETECTOR_NAME} was left out: it is for tables and images")
+        left_out.append(f"the {DETECTOR_NAME} was left out: it cannot learn from {domain.called}")
     if PCA_NAME in named and not domain.side_by_side:
         suited.remove(PCA_NAME)
-        left_out.append(f"{PCA_NAME} was left out: {domain.name} has no columns of numbers to find directions of")
+        left_out.append(f"{PCA_NAME} was left out: {domain.called} have no columns of numbers to find directions of")
     variants = [name for name in suited if name != DETECTOR_NAME]
     if not variants:
-        raise OptionError(f"no model here suits {domain.name} data; name ae or vae")
+        raise OptionError(f"no model here suits {domain.called}; name ae or vae")
     return suited, variants, left_out
 
 
@@ -199,7 +199,8 @@ def _prepare(
     # The whole is looked at once, so that a column with nothing to learn is refused by name; what is learned of the
     # data's scales comes from the training rows alone.
     shared = SharedOptions.check(
-        {name: options[name] for name in ("data", "likelihood", "missing") if name in options}, "compare"
+        {name: options[name] for name in ("data", "likelihood", "missing", "augment", *FIT_OPTIONS) if name in options},
+        "compare",
     )
     whole = fitted_domain(features, shared)
     held_out = None
@@ -208,11 +209,12 @@ def _prepare(
         if (values is None) != (test_values is None):
             raise DataError("the target is given for only one of the training and the test rows; give both or none")
         check_fits_domain(test_rows, whole)
+        test_rows = type(whole).indexed(test_rows)
         if isinstance(test_rows, np.ndarray) or issparse(test_rows):
             test_rows = checked_rows(checker, test_rows, reset=False)
         held_out = Part(test_rows, test_values)
     train, validation, test_part = split(Part(features, values), held_out, seed)
-    domain = type(whole).fit(train.rows, shared.likelihood, strict=False, missing=shared.missing)
+    domain = domain_of(type(whole), train.rows, shared, strict=False)
     data = Data(
         domain,
         domain.tensors(train.rows),
@@ -223,7 +225,8 @@ def _prepare(
         None if values is None else target_kind(values),
         not (isinstance(features, np.ndarray) or issparse(features)),
     )
-    return data, target_name, [f"in the rows held out: {sentence}" for sentence in domain.surprises(test_part.rows)]
+    surprises = [f"in the rows held out: {sentence}" for sentence in domain.surprises(test_part.rows)]
+    return data, target_name, [*whole.notes(), *surprises]
 
 
 def _run_all(tasks: list[Task], data: Data, workers: int, progress: Progress | None) -> dict[Task, Finding]:

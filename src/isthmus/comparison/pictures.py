@@ -6,7 +6,7 @@ import numpy as np
 from torch import Tensor
 
 from ..core.sparse import HeldRows, dense
-from ..estimator.steps import step_scores
+from ..estimator.places import place_scores
 from ..evaluation.probe import outliers
 from ..explaining import traversals
 from .contenders import Autoencoding, Contender
@@ -65,9 +65,9 @@ def contender_pictures(data: Data, contender: Contender) -> dict[str, Any]:
 def _log_prob(contender: Autoencoding, x: Tensor) -> np.ndarray:
     """log p of each step of rows given their codes, for rows that go step by step; else nothing."""
     estimator = contender.estimator
-    if estimator.domain_.places is None:
+    if estimator.domain_.place_name != "step":
         return np.empty((len(x), 0))
-    return step_scores(estimator.model_, estimator.domain_, x, estimator._device)
+    return place_scores(estimator.model_, estimator.domain_, x, estimator._device)
 
 
 def _presentable(contender: Contender, rows: int) -> HeldRows:

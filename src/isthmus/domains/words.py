@@ -39,7 +39,9 @@ class Words(Counts):
     """
 
     name: ClassVar[str] = "words"
+    called: ClassVar[str] = "texts, as bags of words"
     picture_kind: ClassVar[str] = "text"
+    column_word: ClassVar[str] = "word"
     checks_rows: ClassVar[bool] = True
     words: tuple[str, ...] = ()
 
@@ -56,7 +58,7 @@ class Words(Counts):
         return indexed(rows)
 
     @classmethod
-    def row_width(cls, rows: Rows) -> int:
+    def numbers_per_row(cls, rows: Rows) -> int:
         return MOST_WORDS
 
     @classmethod

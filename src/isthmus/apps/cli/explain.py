@@ -13,9 +13,6 @@ MOST_SHOWN = 12
 MOST_SYMBOLS = 6
 
 
-COLUMNS = {"counts": "column", "image": "pixel", "series": "step", "text": "symbol", "words": "word"}
-
-
 def explain(
     model: arguments.Model,
     out: arguments.Folder,
@@ -67,7 +64,7 @@ def _show(facts: dict[str, Any]) -> None:
         print_table(["unit", "more frequent", "less frequent"], _symbols(facts), left=3)
     else:
         strengths = [[f"unit {entry['unit']}", number(entry["columns"][0]["effect"])] for entry in facts["carries"]]
-        unit, column = facts["effect_unit"], COLUMNS[facts["domain"]]
+        unit, column = facts["effect_unit"], facts["column_word"]
         print_table(["unit", f"largest change of a {column} ({unit})"], strengths)
     for sentence in summary(facts):
         print(sentence)

@@ -35,9 +35,12 @@ class Counts(Domain):
     """
 
     name: ClassVar[str] = "counts"
+    called: ClassVar[str] = "counts"
     picture_kind: ClassVar[str] = "image"
+    column_word: ClassVar[str] = "column"
+    effect_unit: ClassVar[str] = "log(1 + count)"
+    detectable: ClassVar[bool] = False
     likelihoods: ClassVar[tuple[str, ...]] = FAMILIES
-    suits_detector: ClassVar[bool] = False
 
     def __init__(
         self,

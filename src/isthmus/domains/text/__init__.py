@@ -31,24 +31,24 @@ class Text(Domain):
     """
 
     name: ClassVar[str] = "text"
+    called: ClassVar[str] = "texts"
     picture_kind: ClassVar[str] = "text"
+    column_word: ClassVar[str] = "symbol"
+    effect_unit: ClassVar[str] = "per cent of the symbols"
+    place_name: ClassVar[str] = "step"
+    detectable: ClassVar[bool] = False
     likelihoods: ClassVar[tuple[str, ...]] = ALPHABETS
     checks_rows: ClassVar[bool] = True
     side_by_side: ClassVar[bool] = False
-    suits_detector: ClassVar[bool] = False
     calibration_rows: ClassVar[int] = 1_000
     numbers_per_cell: ClassVar[int] = 512
 
     def __init__(self, symbols: Symbols, steps: int, frequencies: np.ndarray, cut: int):
-        self.symbols = symbols
+        self.symbols, self.family = symbols, symbols.name
         self.steps = steps  # of the longest text
         self.frequencies = np.asarray(frequencies, np.int64)  # of each symbol in the fitted texts, and of their ends
         self.cut = cut  # how many of the fitted texts are longer
         self._counted = np.argsort(-self.frequencies[:-1], kind="stable")[:COUNTED_SYMBOLS]
-
-    @property
-    def family(self) -> str:
-        return self.symbols.name
 
     @classmethod
     def accepts(cls, rows: Rows) -> bool:
@@ -59,7 +59,7 @@ class Text(Domain):
         return indexed(rows)
 
     @classmethod
-    def row_width(cls, rows: Rows) -> int:
+    def numbers_per_row(cls, rows: Rows) -> int:
         """Of the longest text in bytes."""
         return max(1, min(MOST_SYMBOLS, max(len(str(text).encode("utf-8", "replace")) for text in rows)))
 

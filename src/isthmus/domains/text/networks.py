@@ -74,9 +74,7 @@ class TextEncoder(nn.Module):
         self.symbols = nn.ParameterList(WINDOW**-0.5 * torch.randn(self.count + 1, width) for _ in range(WINDOW))
         self.bias = nn.Parameter(torch.zeros(width))
         self.activation = ACTIVATIONS[activation]()
-        self.out = nn.Sequential(
-            nn.LayerNorm(2 * width + 1), Perceptron(2 * width + 1, (width,), outputs, activation)
-        )
+        self.out = nn.Sequential(nn.LayerNorm(2 * width + 1), Perceptron(2 * width + 1, (width,), outputs, activation))
 
     def forward(self, features: Tensor) -> Tensor:
         symbols = features[:, 1:].round().long()
@@ -106,5 +104,7 @@ class TextEncoder(nn.Module):
         going = (torch.arange(steps, device=symbols.device) < lengths.unsqueeze(-1)).unsqueeze(-1)
         # In the mean texts would differ little: the sum of so many numbers varies as the root of how many they are.
         total = (found * going).sum(1) * lengths.clamp_min(1).unsqueeze(-1).rsqrt()
-        largest = self.activation(found).masked_fill(~going, -torch.inf).amax(1).masked_fill(lengths.unsqueeze(-1) == 0, 0.0)
+        largest = (
+            self.activation(found).masked_fill(~going, -torch.inf).amax(1).masked_fill(lengths.unsqueeze(-1) == 0, 0.0)
+        )
         return torch.cat([total, largest, logs], -1)
