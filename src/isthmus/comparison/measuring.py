@@ -109,7 +109,7 @@ def _reconstruction(data: Data, contender: Contender, train: Tensor, test: Tenso
             domain.matrix(contender.reconstruct(x)),
             domain.categorical,
             variances,
-            domain.column_names if domain.picture_kind == "table" else None,
+            domain.column_names if domain.named_columns else None,
             pooled=data.pooled,
         )
 

@@ -240,10 +240,10 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin,
     def score_steps(self, X: Rows) -> np.ndarray:
         """For series and texts: log p of the values, or the symbol, at each step given the row's code, (rows, steps).
 
-        Higher is more usual; in nats, values in standard deviations of their channels; a step with no value, or beyond the end, is NaN. Steps
-        below `step_offset_` are as unusual as one in a thousand of those that were fitted. The code is that of the
-        row's usual part, so that one odd stretch does not spoil what is expected elsewhere.
-        Raises DataError for rows that are no series.
+        Higher is more usual; in nats, values in standard deviations of their channels. A step with no value, or beyond
+        the end, is NaN. Steps below `step_offset_` are as unusual as one in a thousand of those that were fitted. The
+        code is that of the row's usual part, so that one odd stretch does not spoil what is expected elsewhere.
+        Raises DataError for rows that do not go step by step.
         """
         x = self._tensors(X)
         if self.domain_.place_name != "step":

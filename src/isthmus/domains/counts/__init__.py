@@ -236,7 +236,7 @@ class Counts(Domain):
         return torch.from_numpy(counts.round().astype(np.int32))
 
     def values(self, x: HeldRows) -> np.ndarray:
-        return dense(x).cpu().double().numpy()
+        return dense(x).detach().cpu().double().numpy()
 
     @property
     def density(self) -> np.ndarray:
