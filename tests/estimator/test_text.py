@@ -5,7 +5,7 @@ import pytest
 
 import isthmus
 from isthmus.core.errors import DataError, OptionError
-from isthmus.estimator.steps import step_scores
+from isthmus.estimator.places import place_scores
 
 
 def texts(rows: int, seed: int = 0) -> list[str]:
@@ -71,7 +71,7 @@ def test_an_odd_word_is_found_at_its_place(fitted):
 def test_step_scores_sum_to_the_probability_given_the_code(fitted):
     x = fitted.domain_.tensors(texts(6, 4))
     likelihood = fitted.model_.likelihood(fitted.model_.posterior(x).mean)
-    of_steps = step_scores(fitted.model_, fitted.domain_, x, fitted._device)
+    of_steps = place_scores(fitted.model_, fitted.domain_, x, fitted._device)
     ends = likelihood.log_prob_per_feature(x)[:, 0].detach()
     total = np.nansum(of_steps, axis=1) + ends.numpy()
     np.testing.assert_allclose(total, likelihood.log_prob(x).detach().numpy(), rtol=1e-4)
