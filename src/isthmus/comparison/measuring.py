@@ -193,10 +193,12 @@ def _generation(data: Data, contender: Contender, seed: int) -> dict[str, Any]:
     as_rows = domain.tensors(domain.rows(new))
     # Draws of a model are black and white already; principal components give shades, which stand for chances too.
     synthetic = domain.draw(affordable(as_rows), Randomness(seed, "generated rows"))
-    (drawn, categorical), *known = (domain.summary(x) for x in (synthetic, *real))
+    drawn, categorical = domain.summary(synthetic)
+    learned, held_out = (domain.summary(x)[0] for x in real)
     quality = generation.generation_quality(
         drawn,
-        *(matrix for matrix, _ in known),
+        learned,
+        held_out,
         categorical,
         Randomness(seed, "generation").numpy(),
         pooled=data.pooled,
