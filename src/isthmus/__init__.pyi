@@ -34,8 +34,10 @@ class Autoencoder(_Estimator):
         network: kind of network; convolutional: images, series; residual: images; attention between columns:
     tables (default 'auto')
         activation: function between layers (default 'relu')
-        data: what rows are: 'table', 'image', 'counts', 'series', or told by their type (default 'auto')
-        likelihood: noise of numbers or pixels, such as 'gaussian' or 'bernoulli' (default 'auto')
+        data: what rows are: 'table', 'image', 'counts', 'series', 'text', 'words' (of texts), or told by their
+    type (default 'auto')
+        likelihood: noise of numbers or pixels, such as 'gaussian'; of texts the symbols, 'bytes' or 'byte_pairs'
+    (default 'auto')
         largest_side: images: a longer side is reduced to this; 'auto': 64 where sizes differ, else as they are
     (default 'auto')
         augment: images: how training changes them at random; any of flip, shift, crop, such as (shift, crop)
@@ -109,8 +111,10 @@ class FactorVAE(_Estimator):
         network: kind of network; convolutional: images, series; residual: images; attention between columns:
     tables (default 'auto')
         activation: function between layers (default 'relu')
-        data: what rows are: 'table', 'image', 'counts', 'series', or told by their type (default 'auto')
-        likelihood: noise of numbers or pixels, such as 'gaussian' or 'bernoulli' (default 'auto')
+        data: what rows are: 'table', 'image', 'counts', 'series', 'text', 'words' (of texts), or told by their
+    type (default 'auto')
+        likelihood: noise of numbers or pixels, such as 'gaussian'; of texts the symbols, 'bytes' or 'byte_pairs'
+    (default 'auto')
         largest_side: images: a longer side is reduced to this; 'auto': 64 where sizes differ, else as they are
     (default 'auto')
         augment: images: how training changes them at random; any of flip, shift, crop, such as (shift, crop)
@@ -182,8 +186,10 @@ class FSQ(_Estimator):
         network: kind of network; convolutional: images, series; residual: images; attention between columns:
     tables (default 'auto')
         activation: function between layers (default 'relu')
-        data: what rows are: 'table', 'image', 'counts', 'series', or told by their type (default 'auto')
-        likelihood: noise of numbers or pixels, such as 'gaussian' or 'bernoulli' (default 'auto')
+        data: what rows are: 'table', 'image', 'counts', 'series', 'text', 'words' (of texts), or told by their
+    type (default 'auto')
+        likelihood: noise of numbers or pixels, such as 'gaussian'; of texts the symbols, 'bytes' or 'byte_pairs'
+    (default 'auto')
         largest_side: images: a longer side is reduced to this; 'auto': 64 where sizes differ, else as they are
     (default 'auto')
         augment: images: how training changes them at random; any of flip, shift, crop, such as (shift, crop)
@@ -254,8 +260,10 @@ class IWAE(_Estimator):
         network: kind of network; convolutional: images, series; residual: images; attention between columns:
     tables (default 'auto')
         activation: function between layers (default 'relu')
-        data: what rows are: 'table', 'image', 'counts', 'series', or told by their type (default 'auto')
-        likelihood: noise of numbers or pixels, such as 'gaussian' or 'bernoulli' (default 'auto')
+        data: what rows are: 'table', 'image', 'counts', 'series', 'text', 'words' (of texts), or told by their
+    type (default 'auto')
+        likelihood: noise of numbers or pixels, such as 'gaussian'; of texts the symbols, 'bytes' or 'byte_pairs'
+    (default 'auto')
         largest_side: images: a longer side is reduced to this; 'auto': 64 where sizes differ, else as they are
     (default 'auto')
         augment: images: how training changes them at random; any of flip, shift, crop, such as (shift, crop)
@@ -331,8 +339,10 @@ class LadderVAE(_Estimator):
         network: kind of network; convolutional: images, series; residual: images; attention between columns:
     tables (default 'auto')
         activation: function between layers (default 'relu')
-        data: what rows are: 'table', 'image', 'counts', 'series', or told by their type (default 'auto')
-        likelihood: noise of numbers or pixels, such as 'gaussian' or 'bernoulli' (default 'auto')
+        data: what rows are: 'table', 'image', 'counts', 'series', 'text', 'words' (of texts), or told by their
+    type (default 'auto')
+        likelihood: noise of numbers or pixels, such as 'gaussian'; of texts the symbols, 'bytes' or 'byte_pairs'
+    (default 'auto')
         largest_side: images: a longer side is reduced to this; 'auto': 64 where sizes differ, else as they are
     (default 'auto')
         augment: images: how training changes them at random; any of flip, shift, crop, such as (shift, crop)
@@ -410,8 +420,10 @@ class TopKAutoencoder(_Estimator):
         network: kind of network; convolutional: images, series; residual: images; attention between columns:
     tables (default 'auto')
         activation: function between layers (default 'relu')
-        data: what rows are: 'table', 'image', 'counts', 'series', or told by their type (default 'auto')
-        likelihood: noise of numbers or pixels, such as 'gaussian' or 'bernoulli' (default 'auto')
+        data: what rows are: 'table', 'image', 'counts', 'series', 'text', 'words' (of texts), or told by their
+    type (default 'auto')
+        likelihood: noise of numbers or pixels, such as 'gaussian'; of texts the symbols, 'bytes' or 'byte_pairs'
+    (default 'auto')
         largest_side: images: a longer side is reduced to this; 'auto': 64 where sizes differ, else as they are
     (default 'auto')
         augment: images: how training changes them at random; any of flip, shift, crop, such as (shift, crop)
@@ -488,8 +500,10 @@ class VAE(_Estimator):
         network: kind of network; convolutional: images, series; residual: images; attention between columns:
     tables (default 'auto')
         activation: function between layers (default 'relu')
-        data: what rows are: 'table', 'image', 'counts', 'series', or told by their type (default 'auto')
-        likelihood: noise of numbers or pixels, such as 'gaussian' or 'bernoulli' (default 'auto')
+        data: what rows are: 'table', 'image', 'counts', 'series', 'text', 'words' (of texts), or told by their
+    type (default 'auto')
+        likelihood: noise of numbers or pixels, such as 'gaussian'; of texts the symbols, 'bytes' or 'byte_pairs'
+    (default 'auto')
         largest_side: images: a longer side is reduced to this; 'auto': 64 where sizes differ, else as they are
     (default 'auto')
         augment: images: how training changes them at random; any of flip, shift, crop, such as (shift, crop)

@@ -187,13 +187,14 @@ def _sets(real: Rows, synthetic: Rows, holdout: Rows | None, random_state: Any) 
         if not given[name].shape[0]:
             raise DataError(f"{name}: there are none; give at least one")
     domain, tensors = kind.fit_together(given)
-    matrices = [domain.values(x) for x in tensors]
+    summed = not domain.side_by_side
+    matrices = [domain.summary(x)[0] if summed else domain.values(x) for x in tensors]
     return Sets(
         real=matrices[0],
         synthetic=matrices[1],
         holdout=matrices[2] if len(matrices) > 2 else None,
-        categorical=domain.categorical,
-        names=domain.column_names if domain.named_columns else [],
+        categorical=domain.summary(tensors[0])[1] if summed else domain.categorical,
+        names=domain.summary_names if domain.named_columns else [],
         squares=[domain.squares(x, picture_features.SIDE) for x in tensors] if isinstance(domain, Image) else None,
         seed=seed_from(random_state),
     )

@@ -90,6 +90,22 @@ def _counts(largest: float = 20.0) -> np.ndarray:
     return counts
 
 
+TEXTS = [
+    "",
+    "a",
+    "The cat sleeps in the garden.",
+    "The dog sleeps in the garden.",
+    "Naïve café — “quoted”, 100 €",
+    "日本語のテキスト",
+    "Ελληνικά",
+    "a tab\tand a line\nbreak",
+    "NUL \x00 inside",
+    "👩‍🚀 two signs",
+    "The cat sleeps in the garden. The dog eats in the house.",
+    " ",
+]
+
+
 EXAMPLES: dict[str, dict[str, Example]] = {
     "counts": {
         **{
@@ -141,6 +157,18 @@ EXAMPLES: dict[str, dict[str, Example]] = {
                 }
             )
         ),
+    },
+    "text": {
+        "bytes": Example(lambda: TEXTS),
+        "byte pairs": Example(lambda: 8 * TEXTS[:3] + [f"{text} again" for text in TEXTS], "byte_pairs"),
+    },
+    # In alphabetical order, as they come back.
+    "words": {
+        "topics": Example(
+            lambda: ["apple pear plum", "apple apple pear", "dog horse", "horse pig pig", "dog pig plum"] * 3,
+            data="words",
+        ),
+        "poisson": Example(lambda: ["ab ab cd", "cd ef", "ab gh gh", "ef gh"] * 3, "poisson", data="words"),
     },
     "series": {
         "channels": Example(_waves, data="series"),

@@ -101,6 +101,8 @@ def _plain_form(domain: Domain, x: HeldRows) -> tuple[str, bytes, dict[str, Call
         pictures = domain.as_worked_on(x)
         return "raw pixels, as worked on", _numbers(pictures), _image_sizes(pictures)
     rows = domain.rows(x)
+    if domain.picture_kind == "text":
+        return "a text a line", "".join(f"{text}\n" for text in rows).encode(), {}
     if domain.place_name == "step":
         return "raw numbers", _numbers(rows), {}
     if domain.picture_kind == "image":

@@ -67,7 +67,7 @@ def filled(domain: Domain, rows: Any, tensor: Tensor) -> Any:
 
 def check_imputable(domain: Domain) -> None:
     """Raises DataError unless cells of such rows can be missing and filled in: those of tables and of series."""
-    if domain.place_name != "step":
+    if domain.place_name != "step" or not domain.side_by_side:
         table_of(domain)
 
 

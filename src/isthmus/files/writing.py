@@ -23,6 +23,7 @@ from .atomic import replacing
 from .failures import reason, shown
 from .parts import write_parts
 from .series import long_table
+from .texts import are_texts, lines_of, text_table
 
 _CHANNELS = (1, 3, 4)  # grey, colour, colour with transparency
 _DEPTHS = (np.uint8, np.uint16)  # of a pixel's value in a file
@@ -90,6 +91,7 @@ def write_rows(rows: Any, path: str | Path, *, columns: Sequence[str] | None = N
     Tables and frames (pandas, polars and others) become a table. A matrix (rows, columns) becomes a table whose
     columns are called `columns`, or x0, x1 …. Arrays of any number of dimensions become .npy or .npz (array "x"). A
     sparse matrix becomes .npz, as `scipy.sparse.save_npz` writes it, or .mtx.
+    Texts become .txt, a text on each line, or a table of one column, text.
     Series of lengths of their own, a list of arrays, become a long table: a row a step, columns series, step and value.
     Rows of several parts become a folder, with a file or a folder for each part.
     Images, uint8 of shape (n, height, width) or (n, height, width, channels), or a list of them one by one, become a
@@ -104,6 +106,12 @@ def write_rows(rows: Any, path: str | Path, *, columns: Sequence[str] | None = N
         _write_images(rows, path)
     elif _are_one_by_one(rows):
         write_table(long_table(rows), path)
+    elif are_texts(rows) and Path(path).suffix.lower() == ".txt":
+        content = lines_of(rows, path)
+        with replacing(path) as temporary:
+            temporary.write_bytes(content)
+    elif are_texts(rows):
+        write_table(text_table(rows), path)
     elif not isinstance(rows, np.ndarray):
         write_table(table_of(rows, path), path)
     elif Path(path).suffix.lower() in (".npy", ".npz"):
@@ -134,6 +142,8 @@ def table_of(rows: Any, path: str | Path, columns: Sequence[str] | None = None) 
     """A frame or a matrix as a table; a matrix' columns are called `columns`, or x0, x1 …. `path` is for errors."""
     if _are_one_by_one(rows):
         return long_table(rows)
+    if are_texts(rows):
+        return text_table(rows)
     if isinstance(rows, np.ndarray) and rows.ndim != 2:
         shape = "×".join(map(str, rows.shape))
         raise DataError(f"{shown(path)}: an array of {shape} is no table; choose .npy or .npz")

@@ -95,6 +95,9 @@ class PartLikelihood(Likelihood):
     def without_context(self) -> "PartLikelihood":
         return PartLikelihood(self.layout, [own.without_context() for own in self.likelihoods])
 
+    def guess_beside(self, x: Tensor) -> Tensor:
+        return self.layout.joined([own.guess_beside(part) for own, part in self._each(x)])
+
     def sample(self, randomness: Randomness) -> Tensor:
         return self.layout.joined([own.sample(randomness) for own in self.likelihoods])
 
