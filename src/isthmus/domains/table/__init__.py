@@ -160,8 +160,9 @@ class Table(Domain):
                     f"the data have {table.num_columns} columns; the model was fitted to {len(self.columns)}"
                 )
             return [combined(column) for column in table.columns]
+        there = set(table.column_names)
         for column in self.columns:
-            if column.name not in table.column_names:
+            if column.name not in there:
                 have = ", ".join(table.column_names[:8]) + (", …" if table.num_columns > 8 else "")
                 raise DataError(f"column '{column.name}' is missing; the model needs it, and the data have {have}")
         return [combined(table.column(column.name)) for column in self.columns]
