@@ -44,7 +44,8 @@ class AutoregressiveHead(nn.Module):
     """Decoder outputs (..., rows, outputs) → the likelihood of tables."""
 
     offset: Tensor  # where each column's contexts start
-    order: Tensor
+    grouped: Tensor  # the columns, one alphabet's after another's
+    order: Tensor  # where each column is among those
 
     def __init__(
         self,
@@ -72,8 +73,9 @@ class AutoregressiveHead(nn.Module):
         groups = _groups(sizes)
         self.groups = nn.ModuleList([Alphabets(group, hidden, self.symbols) for group in groups])
         self.place = {column: (g, place) for g, group in enumerate(groups) for place, column in enumerate(group)}
-        order = np.argsort([column for group in groups for column in group])
-        self.register_buffer("order", torch.tensor(order, dtype=torch.long), persistent=False)
+        grouped = [column for group in groups for column in group]
+        self.register_buffer("grouped", torch.tensor(grouped, dtype=torch.long), persistent=False)
+        self.register_buffer("order", self.grouped.argsort(), persistent=False)
 
     @property
     def alphabets(self) -> Iterator["Alphabets"]:
@@ -83,6 +85,15 @@ class AutoregressiveHead(nn.Module):
 
     def forward(self, outputs: Tensor) -> "AutoregressiveLikelihood":
         return AutoregressiveLikelihood(self, outputs)
+
+    def logits(self, hidden: Tensor) -> Iterator[tuple["Alphabets", Tensor]]:
+        """Logits (..., columns of the group, width) of each group of columns, from hidden units (..., columns, hidden).
+
+        Picked for all groups at once: each pick alone would cost the memory of all columns when gradients go back.
+        """
+        sizes = [len(group.index) for group in self.alphabets]
+        for group, own in zip(self.alphabets, hidden.index_select(-2, self.grouped).split(sizes, dim=-2), strict=True):
+            yield group, group(own)
 
     def context_of(self, symbols: Tensor) -> Tensor:
         """What each column knows beside the code, (rows, columns, hidden), for symbols (rows, columns)."""
@@ -292,8 +303,8 @@ class AutoregressiveLikelihood(Likelihood):
         missing."""
         hidden = self.head.activation(self.outputs.unsqueeze(-2) + self.head.bias)
         numbers, codes = [], []
-        for group in self.head.alphabets:
-            logits = group(hidden.index_select(-2, group.index)).masked_fill(group.unobserved, -torch.inf)
+        for group, logits in self.head.logits(hidden):
+            logits = logits.masked_fill(group.unobserved, -torch.inf)
             numbers.append((logits.softmax(-1) * group.centre).sum(-1))
             codes.append(logits.argmax(-1))
         return self.head.symbols.guess(self._in_order(numbers), self._in_order(codes))
@@ -303,8 +314,8 @@ class AutoregressiveLikelihood(Likelihood):
         known = self.head.context_of(symbols) if context else self.head.bias
         hidden = self.head.activation(self.outputs.unsqueeze(-2) + known)  # (..., rows, columns, hidden)
         logs = [
-            Categorical(group(hidden.index_select(-2, group.index))).log_prob(symbols.index_select(-1, group.index))
-            for group in self.head.alphabets
+            Categorical(logits).log_prob(symbols.index_select(-1, group.index))
+            for group, logits in self.head.logits(hidden)
         ]
         return self._in_order(logs)
 
