@@ -1,10 +1,11 @@
 """p(row | code) of a table, column by column: each given the code and the columns before it.
 
 A neural autoregressive estimator (Larochelle & Murray, 2011, http://proceedings.mlr.press/v15/larochelle11a.html) over
-symbols, with the code beside the columns before: h_j = h(z) + Σ_{i<j} E_i[symbol_i] + b_j, and p(symbol_j | z, columns
-before) = softmax(W_j relu(h_j) + c_j). A decoder that sees so much has no need of codes, and learns to do without
-(Bowman et al., 2016, https://arxiv.org/abs/1511.06349). So half of what training raises is the likelihood of each
-column given the code alone, with another b_j and no sum; it is also what reconstructions are read from.
+symbols, with the code beside the columns before: h_j = h(z) + Σ_{i<j} (E_i[symbol_i] + v_i y_i) + b_j, and
+p(symbol_j | z, columns before) = softmax(W_j relu(h_j) + c_j). A number's symbol is a range, and y_i says where the
+number is; what is drawn counts as the mean of its range. A decoder that sees so much has no need of codes, and learns
+to do without (Bowman et al., 2016, https://arxiv.org/abs/1511.06349). So half of what training raises is the likelihood
+of each column given the code alone, with another b_j and no sum; it is also what reconstructions are read from.
 """
 
 import math
@@ -12,6 +13,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
+from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 from torch.nn.functional import embedding, pad
 
@@ -26,8 +28,9 @@ from .symbols import Symbols
 
 # The share of each column given the code alone in the loss of training.
 ALONE = 0.5
-# Hidden units that each column's symbols are told from, at most.
-MOST_HIDDEN = 128
+# Tables of more columns than this have a fourth of the hidden units and half of the symbols: time and memory of a cell
+# grow with the product.
+MOST_COLUMNS = 128
 # Alphabets are filled up to multiples of this, so that no row's rounding depends on its neighbours (see
 # `estimator.inference`).
 VECTOR = 16
@@ -40,10 +43,28 @@ REFINED, MOST_REFINED_COLUMNS = 8, 64
 FIRST_CONTEXT, FIRST_WEIGHT = 0.4, 0.3
 
 
+class ContextForm(BaseModel):
+    """What a model says of how columns tell those after them what they hold; the defaults are those of files of before
+    it was said."""
+
+    model_config = ConfigDict(extra="forbid")
+    # Hidden units that each column's symbols are told from, at most.
+    units: int = Field(default=128, ge=1, le=128)
+    # Whether numbers tell where within their symbol they lie.
+    within: bool = False
+
+    @classmethod
+    def of(cls, columns: int) -> "ContextForm":
+        """The form for tables of so many columns: a fourth of the units where there are many."""
+        return cls(units=32 if columns > MOST_COLUMNS else 128, within=True)
+
+
 class AutoregressiveHead(nn.Module):
     """Decoder outputs (..., rows, outputs) → the likelihood of tables."""
 
     offset: Tensor  # where each column's contexts start
+    owner: Tensor  # the column of each context
+    middle: Tensor  # and where its symbol lies among those of its column
     grouped: Tensor  # the columns, one alphabet's after another's
     order: Tensor  # where each column is among those
 
@@ -53,7 +74,8 @@ class AutoregressiveHead(nn.Module):
         bins: Sequence[Bins],
         hidden: int,
         activation: str,
-        missing_modelled: bool = True,
+        missing_modelled: bool,
+        form: ContextForm,
     ):
         super().__init__()
         self.outputs = hidden
@@ -65,11 +87,18 @@ class AutoregressiveHead(nn.Module):
         before = sum(sizes[:-1])
         spread = FIRST_CONTEXT / math.sqrt(max(len(sizes), 1))
         self.context = nn.Parameter(spread * torch.randn(before, hidden)) if before else None
+        # How a context changes along scaled numbers, and along ranks.
+        self.slope = nn.Parameter(torch.zeros(len(sizes) - 1, hidden)) if before and form.within else None
         self.context_bias = nn.Parameter(torch.zeros(len(sizes), hidden))
         self.bias = nn.Parameter(torch.zeros(len(sizes), hidden))  # of columns given the code alone
-        self.register_buffer(
-            "offset", torch.tensor([0, *np.cumsum(sizes[:-2])][: len(sizes) - 1]).long(), persistent=False
-        )
+        owner = np.repeat(np.arange(len(sizes) - 1), sizes[:-1]) if before else []
+        middle = [self.symbols.places(column) for column in range(len(sizes) - 1)]
+        for name, values in {
+            "offset": torch.tensor([0, *np.cumsum(sizes[:-2])][: len(sizes) - 1], dtype=torch.long),
+            "owner": torch.tensor(owner, dtype=torch.long),
+            "middle": torch.cat([torch.zeros(0), *middle]),
+        }.items():
+            self.register_buffer(name, values, persistent=False)
         groups = _groups(sizes)
         self.groups = nn.ModuleList([Alphabets(group, hidden, self.symbols) for group in groups])
         self.place = {column: (g, place) for g, group in enumerate(groups) for place, column in enumerate(group)}
@@ -95,12 +124,25 @@ class AutoregressiveHead(nn.Module):
         for group, own in zip(self.alphabets, hidden.index_select(-2, self.grouped).split(sizes, dim=-2), strict=True):
             yield group, group(own)
 
-    def context_of(self, symbols: Tensor) -> Tensor:
+    def contexts(self) -> Tensor:
+        """What symbols tell the columns after them, those of all columns but the last: (symbols, hidden)."""
+        assert self.context is not None
+        return self.context if self.slope is None else self.context + self.middle.unsqueeze(-1) * self.slope[self.owner]
+
+    def aside(self, x: Tensor, symbols: Tensor) -> Tensor | None:
+        """What cells of rows (rows, columns of the table) tell beside their symbols, (rows, columns, hidden)."""
+        if self.slope is None:
+            return None
+        off = self.symbols.scaled(x)[..., :-1] - self.middle[symbols[..., :-1] + self.offset]
+        return off.nan_to_num(0.0).to(self.slope.dtype).unsqueeze(-1) * self.slope
+
+    def context_of(self, symbols: Tensor, aside: Tensor | None) -> Tensor:
         """What each column knows beside the code, (rows, columns, hidden), for symbols (rows, columns)."""
         first = self.bias.new_zeros(*symbols.shape[:-1], 1, self.outputs)
         if self.context is None:
             return first + self.context_bias
-        known = embedding(symbols[..., :-1] + self.offset, self.context)
+        known = embedding(symbols[..., :-1] + self.offset, self.contexts())
+        known = known if aside is None else known + aside
         return torch.cat([first, known.cumsum(-2)], dim=-2) + self.context_bias
 
     def column_logits(self, column: int, known: Tensor) -> Tensor:
@@ -177,25 +219,26 @@ class AutoregressiveLikelihood(Likelihood):
 
     def log_prob_per_feature(self, x: Tensor) -> Tensor:
         symbols, share, beside = self.head.symbols(x)
-        logs = self._symbol_log_prob(symbols, self.context)
+        logs = self._symbol_log_prob(symbols, self.context, x)
         return self.head.symbols.log_prob(x, logs, share, beside)
 
     def objective(self, x: Tensor) -> Tensor:
         """The mean of `log_prob` and of that without context, weighted."""
         symbols, share, beside = self.head.symbols(x)
-        logs = torch.lerp(self._symbol_log_prob(symbols, True), self._symbol_log_prob(symbols, False), ALONE)
+        logs = torch.lerp(self._symbol_log_prob(symbols, True, x), self._symbol_log_prob(symbols, False, x), ALONE)
         return self.head.symbols.log_prob(x, logs, share, beside).sum(-1)
 
     def sample(self, randomness: Randomness) -> Tensor:
         """Rows, float64, so that values which are frequent in the fitted rows are drawn bit for bit."""
         head, total = self.head, self.outputs
         bias = head.context_bias if self.context else head.bias
+        contexts = head.contexts() if head.context is not None else None
         drawn = []
         for column in range(len(head.symbols.sizes)):
             symbol = Categorical(head.column_logits(column, total + bias[column])).sample(randomness).long()
             drawn.append(symbol)
             if self.context and head.context is not None and column < len(head.offset):
-                total = total + embedding(symbol + head.offset[column], head.context)
+                total = total + embedding(symbol + head.offset[column], contexts)
         symbols = torch.stack(drawn, dim=-1) if drawn else self.outputs.new_zeros(*self.outputs.shape[:-1], 0).long()
         return head.symbols.draw(symbols, randomness)
 
@@ -239,7 +282,8 @@ class AutoregressiveLikelihood(Likelihood):
     def _refined(self, outputs: Tensor, drawn: Tensor, evidence: Evidence, randomness: Randomness) -> Tensor:
         """`expected`, given the draws' decoder outputs (draws, rows, outputs) and symbols (draws, rows, columns)."""
         head, symbols = self.head, self.head.symbols
-        known = outputs.unsqueeze(-2) + head.context_of(drawn)  # (draws, rows, columns, hidden)
+        aside = head.aside(evidence.cells.to(outputs.dtype), drawn)
+        known = outputs.unsqueeze(-2) + head.context_of(drawn, aside)  # (draws, rows, columns, hidden)
         drawn = drawn.clone()
         pieces = head.expectations.split(head.expectations.of_cells(evidence.cells))
         for column, place in enumerate(symbols.index.tolist()):
@@ -253,7 +297,7 @@ class AutoregressiveLikelihood(Likelihood):
             change = None
             if head.context is not None and column < len(head.offset):
                 start = int(head.offset[column])
-                each = head.context[start : start + logits.shape[-1]]
+                each = head.contexts()[start : start + logits.shape[-1]]
                 change = each - each[drawn[:, rows, column]].unsqueeze(-2)  # (draws, rows, symbols, hidden)
                 for later in range(column + 1, len(symbols.sizes)):
                     told = head.column_logits(later, known[:, rows, later].unsqueeze(-2) + change).log_softmax(-1)
@@ -272,6 +316,8 @@ class AutoregressiveLikelihood(Likelihood):
         head, total, symbols = self.head, self.outputs, self.head.symbols
         bias = head.context_bias if self.context else head.bias
         known, share, beside = symbols(evidence.cells.to(total.dtype))
+        contexts = head.contexts() if head.context is not None else None
+        aside = head.aside(evidence.cells.to(total.dtype), known)
         given = ~evidence.cells.index_select(-1, symbols.index).isnan()
         ranges = symbols.ranges(evidence)
         log_weight = torch.zeros(total.shape[:-1], dtype=torch.float64, device=total.device)
@@ -294,7 +340,8 @@ class AutoregressiveLikelihood(Likelihood):
             symbol = torch.where(observed, told, symbol)
             drawn.append(symbol)
             if self.context and head.context is not None and column < len(head.offset):
-                total = total + embedding(symbol + head.offset[column], head.context)
+                total = total + embedding(symbol + head.offset[column], contexts)
+                total = total if aside is None else total + aside[..., column, :]
         none = symbols.index.new_zeros(*self.outputs.shape[:-1], 0)
         return torch.stack(drawn, dim=-1) if drawn else none, log_weight
 
@@ -309,9 +356,9 @@ class AutoregressiveLikelihood(Likelihood):
             codes.append(logits.argmax(-1))
         return self.head.symbols.guess(self._in_order(numbers), self._in_order(codes))
 
-    def _symbol_log_prob(self, symbols: Tensor, context: bool) -> Tensor:
+    def _symbol_log_prob(self, symbols: Tensor, context: bool, x: Tensor) -> Tensor:
         """Log-probabilities (..., rows, columns) of symbols (rows, columns)."""
-        known = self.head.context_of(symbols) if context else self.head.bias
+        known = self.head.context_of(symbols, self.head.aside(x, symbols)) if context else self.head.bias
         hidden = self.head.activation(self.outputs.unsqueeze(-2) + known)  # (..., rows, columns, hidden)
         logs = [
             Categorical(logits).log_prob(symbols.index_select(-1, group.index))

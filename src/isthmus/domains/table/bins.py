@@ -42,6 +42,8 @@ class Bins(BaseModel):
     """How many of the fitted rows each bin holds."""
     starts: list[int]
     """The first bin of each symbol."""
+    means: list[float] = []
+    """The mean of the fitted numbers of each symbol; none in files of before it was kept."""
 
     @model_validator(mode="after")
     def _in_order(self) -> "Bins":
@@ -52,16 +54,18 @@ class Bins(BaseModel):
             raise ValueError("bins that overlap, or hold nothing")
         if not len(starts) or starts[0] != 0 or (np.diff(starts) < 1).any() or starts[-1] >= len(low):
             raise ValueError("symbols without bins")
+        if self.means and len(self.means) != len(starts):
+            raise ValueError("symbols without a mean")
         return self
 
     @classmethod
-    def fit(cls, numbers: np.ndarray, step: float) -> "Bins":
+    def fit(cls, numbers: np.ndarray, step: float, most_symbols: int = MOST_SYMBOLS) -> "Bins":
         """The bins of observed numbers (rows,), which lie `step` apart, or densely where it is 0."""
         values, counts = np.unique(numbers, return_counts=True)
-        symbols = int(np.clip(np.sqrt(len(numbers)), FEWEST_SYMBOLS, MOST_SYMBOLS))
+        symbols = int(np.clip(np.sqrt(len(numbers)), FEWEST_SYMBOLS, most_symbols))
         if len(values) <= min(MOST_VALUES, 2 * symbols):
             ends = values.tolist()
-            return cls(low=ends, high=ends, counts=counts.tolist(), starts=list(range(len(ends))))
+            return cls(low=ends, high=ends, counts=counts.tolist(), starts=list(range(len(ends))), means=ends)
         bins = int(np.clip(len(numbers) // ROWS_IN_BIN, symbols, MOST_BINS))
         first, alone = _evenly(counts, bins)
         last = np.append(first[1:], len(values)) - 1
@@ -69,8 +73,12 @@ class Bins(BaseModel):
         # Bins of several values meet, so that values between fitted ones lie in one of them.
         high[:-1] = np.where(wide[:-1] & wide[1:], low[1:] - step, high[:-1])
         held = np.add.reduceat(counts, first)
+        starts, _ = _evenly(held, symbols)
+        # Shares, not sums: sums of the largest numbers there are would overflow.
+        share = counts / np.repeat(np.add.reduceat(held, starts), np.diff([*first[starts], len(values)]))
+        means = np.add.reduceat(values * share, first[starts])
         return cls(
-            low=low.tolist(), high=high.tolist(), counts=held.tolist(), starts=_evenly(held, symbols)[0].tolist()
+            low=low.tolist(), high=high.tolist(), counts=held.tolist(), starts=starts.tolist(), means=means.tolist()
         )
 
     def shares(self) -> np.ndarray:
@@ -107,7 +115,10 @@ class BinnedQuantities(nn.Module):
     share: Tensor  # of its symbol, of each bin
     log_share: Tensor  # of that, for each unit of scaled numbers
     cumulative_share: Tensor
-    centre: Tensor
+    mean: Tensor  # of each symbol, in numbers
+    centre: Tensor  # the same in scaled numbers
+    lowest: Tensor  # the first and the last of those, of each column
+    highest: Tensor
     whole: Tensor
 
     def __init__(self, columns: Sequence[Quantity], bins: Sequence[Bins]):
@@ -128,7 +139,7 @@ class BinnedQuantities(nn.Module):
         cumulative = np.cumsum(share)
         last = np.append(place[1:] != place[:-1], True)[: len(place)]
         cumulative[last] = place[last] + 1
-        centre = np.bincount(place, share * ((start + end) / 2)[held].numpy())
+        mean, centre = self._means(bins, np.bincount(place, share * ((start + end) / 2)[held].numpy()))
         for name, values in {
             "start": start.where(held, torch.inf).float(),
             "first": lengths.cumsum(0) - lengths,
@@ -140,10 +151,29 @@ class BinnedQuantities(nn.Module):
             "share": torch.from_numpy(share),
             "log_share": torch.from_numpy(np.log(share)).float() - width.log().float(),
             "cumulative_share": torch.from_numpy(cumulative),
-            "centre": torch.from_numpy(centre).float(),
+            "mean": mean,
+            "centre": centre.float(),
+            "lowest": centre[symbols.cumsum(0) - symbols].float(),
+            "highest": centre[symbols.cumsum(0) - 1].float(),
             "whole": torch.tensor([column.step > 0 for column in columns], dtype=torch.bool),
         }.items():
             self.register_buffer(name, values, persistent=False)
+
+    def _means(self, bins: Sequence[Bins], middle: np.ndarray) -> tuple[Tensor, Tensor]:
+        """The mean number of each symbol, and the same as a scaled number, one column's after another's; from the
+        middles of bins (symbols,), in scaled numbers, where the fitted numbers' own means are not known."""
+        means, centres, place = [torch.zeros(0).double()], [torch.zeros(0).double()], 0
+        for column, each in enumerate(bins):
+            size, scaling = len(each.starts), self.scaling.only(column)
+            centre = torch.from_numpy(middle[place : place + size]).unsqueeze(-1)
+            mean = scaling.restore(centre)
+            if each.means:
+                mean = torch.tensor(each.means, dtype=torch.float64).unsqueeze(-1)
+                centre = scaling(mean)
+            means.append(mean[:, 0])
+            centres.append(centre[:, 0])
+            place += size
+        return torch.cat(means), torch.cat(centres)
 
     def _scaled(self, low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
         """Ends of bins as scaled numbers: whole ones with half a step on both sides, frequent real ones with what lies
@@ -198,8 +228,16 @@ class BinnedQuantities(nn.Module):
         return WithinRange(self, column, self.symbol[bins], (self.share[bins] * share).log(), clipped, inside)
 
     def centres(self, column: int) -> Tensor:
-        """The mean scaled number of each symbol of a column."""
+        """The mean of each symbol of a column, as a scaled number."""
         return self.centre[self.first_symbol[column] :][: self.sizes[column]]
+
+    def means(self, column: int) -> Tensor:
+        """The mean number of each symbol of a column, float64."""
+        return self.mean[self.first_symbol[column] :][: self.sizes[column]]
+
+    def scaled_within(self, cells: Tensor) -> Tensor:
+        """Cells (rows, columns) as scaled numbers, no farther out than the outermost symbols' means; NaN if missing."""
+        return torch.clamp(self.scaling(cells), self.lowest, self.highest)
 
 
 class WithinRange:

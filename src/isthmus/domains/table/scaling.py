@@ -88,6 +88,7 @@ class Scaling(nn.Module):
 
     def __init__(self, scales: Sequence[Scale], steps: Sequence[float]):
         super().__init__()
+        self.scales, self.steps = scales, steps
         for name in ("centre", "width", "heavy", "location", "spread"):
             # The type is said, since a table may have no such column at all: an empty list would become floats.
             kind = torch.bool if name == "heavy" else torch.float32
@@ -96,6 +97,10 @@ class Scaling(nn.Module):
         self.register_buffer("step", torch.tensor(steps), persistent=False)
         self.any_heavy = any(scale.heavy for scale in scales)
         self.any_steps = any(step > 0 for step in steps)
+
+    def only(self, column: int) -> "Scaling":
+        """The scale of one of the columns."""
+        return Scaling([self.scales[column]], [self.steps[column]])
 
     def forward(self, t: Tensor) -> Tensor:
         """Numbers (..., columns) → scaled numbers."""

@@ -61,7 +61,7 @@ class TableSurvey(Survey):
     def refined(self, domain: Domain) -> Domain:
         assert isinstance(domain, self.kind)
         refined = [seen.refined(fitted) for seen, fitted in zip(self.columns, domain.columns, strict=True)]
-        return self.kind(refined, domain.container, domain.family, domain.bins, domain.missing_modelled)
+        return self.kind(refined, domain.container, domain.family, domain.bins, domain.missing_modelled, domain.context)
 
 
 class _Column:

@@ -35,7 +35,7 @@ class Symbols(nn.Module):
         super().__init__()
         self.columns = len(columns)
         index = [i for i, column in enumerate(columns) if not isinstance(column, EmptyColumn)]
-        held = [columns[i] for i in index]
+        self.held = held = [columns[i] for i in index]
         quantities = [place for place, column in enumerate(held) if isinstance(column, Quantity)]
         codes = [place for place in range(len(held)) if place not in set(quantities)]
         self.booleans = {place for place, column in enumerate(held) if isinstance(column, BooleanColumn)}
@@ -73,6 +73,13 @@ class Symbols(nn.Module):
         )
         symbol, share = torch.where(missing, self.usual, symbol), torch.where(missing, self.gone, share)
         return symbol, share, beside.masked_fill(missing, NEVER)
+
+    def scaled(self, x: Tensor) -> Tensor:
+        """Scaled numbers of the columns with symbols, within the fitted range; NaN of codes and of missing cells."""
+        numbers = x.index_select(-1, self.index).index_select(-1, self.quantities)
+        y = self.binned.scaled_within(numbers)
+        codes = y.new_full((*y.shape[:-1], len(self.codes)), torch.nan)
+        return torch.cat([y, codes], dim=-1).index_select(-1, self.order)
 
     def log_prob(self, x: Tensor, symbol: Tensor, share: Tensor, beside: Tensor) -> Tensor:
         """Log-probabilities of symbols (..., rows, columns with symbols) → those of cells (..., rows, columns).
@@ -112,13 +119,22 @@ class Symbols(nn.Module):
             return torch.zeros(self.sizes[column])
         return nn.functional.pad(self.binned.centres(quantities.index(column)), (0, 1))[: self.sizes[column]]
 
+    def places(self, column: int) -> Tensor:
+        """Where each symbol of a column lies along it: scaled numbers, ranks in units of their spread; else 0."""
+        held = self.held[column]
+        if not (isinstance(held, CategoryColumn) and held.in_order):
+            return self.centres(column)
+        rank, share = np.argsort(held.by_rank), np.array(held.counts) / sum(held.counts)
+        apart = rank - (share * rank).sum()
+        scaled = torch.from_numpy(apart / np.sqrt((share * apart**2).sum())).float()
+        return nn.functional.pad(scaled, (0, 1))[: self.sizes[column]]
+
     def expectation(self, column: int, shares: Tensor) -> Tensor:
         """What `Expectations` holds of a column whose symbols have these probabilities (rows, symbols)."""
         quantities = self.quantities.tolist()
         if column in quantities:
-            number, centres = quantities.index(column), self.centres(column)
-            scaled = centres.unsqueeze(-1).expand(-1, len(quantities))
-            return shares @ self.binned.scaling.restore(scaled)[:, number].to(shares.dtype).unsqueeze(-1)
+            means = self.binned.means(quantities.index(column))
+            return shares[:, : len(means)] @ means.to(shares.dtype).unsqueeze(-1)
         observed = shares[:, : int(self.missing[column])] if self.missing[column] >= 0 else shares
         return observed[:, 1:] if column in self.booleans else observed
 
