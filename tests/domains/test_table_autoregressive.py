@@ -14,7 +14,7 @@ from isthmus.core.errors import DataError
 from isthmus.core.randomness import Randomness
 from isthmus.domains.base import DomainNetworks, NetworkOptions
 from isthmus.domains.table import Table
-from isthmus.domains.table.autoregressive import AutoregressiveLikelihood
+from isthmus.domains.table.autoregressive import MOST_COLUMNS, AutoregressiveLikelihood
 from isthmus.domains.table.bins import LEAST_WIDTH, MOST_BINS, MOST_SYMBOLS, Bins
 from isthmus.parts.networks import built
 from isthmus.training.loop import train, train_together
@@ -77,6 +77,93 @@ def test_samples_follow_the_probabilities():
     # Columns are not independent: what is tested is not a product.
     made = likelihood(table, len(x))
     assert (made.log_prob(x.float()) - made.without_context().log_prob(x.float())).abs().max() > 0.3
+
+
+def relation() -> tuple[Table, pa.Table]:
+    """A real number, a whole one and an ordered category, of which symbols are ranges but for the last."""
+    rng = np.random.default_rng(0)
+    x, sizes = rng.normal(size=400), rng.integers(0, 3, 400)
+    ordered = pd.Categorical.from_codes(sizes, ["low", "middle", "high"], ordered=True)
+    y = x + 0.1 * rng.normal(size=400)
+    frame = pd.DataFrame({"x": x, "whole": rng.integers(0, 900, 400), "size": ordered, "y": y})
+    rows = pa.Table.from_pandas(frame, preserve_index=False)
+    return Table.fit(rows, FAMILY), rows
+
+
+def test_numbers_tell_later_columns_where_in_their_symbol_they_lie():
+    """The sum of the module's own equation, column by column."""
+    table, rows = relation()
+    x = table.tensors(rows)
+    head = likelihood(table, 1).head
+    symbols = head.symbols(x.float())[0]
+    scaled = torch.from_numpy(table.matrix(x))
+    ranks = torch.tensor([["low", "middle", "high"].index(v) for v in rows.column("size").to_pylist()]).double()
+    scaled[:, 2] = (ranks - ranks.mean()) / ranks.std(correction=0)
+    known = head.context_of(symbols, head.aside(x.float(), symbols)) - head.context_bias
+    expected = torch.zeros(len(x), head.outputs)
+    for column in range(3):
+        torch.testing.assert_close(known[:, column], expected, rtol=1e-4, atol=1e-4)
+        # No farther out than the outermost symbols' means.
+        ends = [scaled[symbols[:, column] == s, column].mean() for s in (0, head.symbols.sizes[column] - 1)]
+        y = scaled[:, column] if column == 2 else scaled[:, column].clamp(*ends)
+        told = head.context[head.offset[column] + symbols[:, column]]
+        expected = expected + told + y.float().unsqueeze(-1) * head.slope[column]
+    assert (head.slope.abs().sum(-1) > 0).all()
+
+
+def test_draws_tell_later_columns_what_was_drawn():
+    """Symbols alone say nothing of y here: only where in its symbol x lies."""
+    table, _ = relation()
+    made = likelihood(table, 5_000)
+    head = made.head
+    with torch.no_grad():
+        for parameter in head.parameters():
+            parameter.zero_()
+        head.slope[0, 0] = 1.0
+        head.context[: head.symbols.sizes[0], 0] = -head.middle[: head.symbols.sizes[0]]
+        group, place = head.place[3]
+        head.groups[group].weight[place, 0, 0] = 200.0  # y's first symbol, where x lies above its symbol's mean
+    x = AutoregressiveLikelihood(head, torch.zeros_like(made.outputs)).sample(Randomness(0)).float()
+    symbols = head.symbols(x)[0]
+    off = head.aside(x, symbols)[:, 0, 0]
+    assert (off > 0.1).sum() > 100 and (off < 0).sum() > 100
+    # e^20 times as likely as each of 19 others; elsewhere as likely as they are.
+    assert (symbols[off > 0.1, 3] == 0).all()
+    assert (symbols[off < 0, 3] == 0).float().mean() < 0.15
+
+
+def test_an_older_file_has_no_numbers_within_symbols():
+    """What files of before say is all that their models have."""
+    table, rows = relation()
+    schema = table.schema()
+    del schema["context"]
+    assert [bins.pop("means") for bins in schema["bins"]]
+    old = Table.from_schema(schema)
+    made = likelihood(old, 400)
+    parts = {name.partition(".")[0] for name, _ in made.head.named_parameters()}
+    assert parts == {"context", "context_bias", "bias", "groups"}
+    x = old.tensors(rows).float()
+    assert made.log_prob(x).isfinite().all()
+    assert made.sample(Randomness(0)).isfinite().all()
+    # The mean of a symbol was taken for the middle of its bins: near it, but not at the ends.
+    apart = (made.head.symbols.binned.centre - likelihood(table, 1).head.symbols.binned.centre).abs()
+    assert apart.median() < 0.03 and apart.max() > 0.3
+
+
+def test_many_columns_have_fewer_units_and_symbols():
+    cells = np.random.default_rng(0).normal(size=(4100, MOST_COLUMNS + 1))
+    few, many = (Table.fit(cells[:, :columns], FAMILY) for columns in (2, MOST_COLUMNS + 1))
+    assert (few.context.units, many.context.units) == (128, 32)
+    assert (len(few.bins[0].starts), len(many.bins[0].starts)) == (MOST_SYMBOLS, MOST_SYMBOLS // 2)
+
+
+def test_symbols_keep_the_mean_of_their_numbers():
+    numbers = np.append(np.random.default_rng(0).normal(size=2000), 1e3)
+    bins = Bins.fit(numbers, 0.0)
+    symbol = np.searchsorted(np.array(bins.low)[bins.starts], numbers, side="right") - 1
+    assert bins.means == pytest.approx([numbers[symbol == s].mean() for s in range(len(bins.starts))])
+    # The middle of the last bin says nothing of the numbers in it.
+    assert bins.means[-1] < 40 < (bins.low[-1] + bins.high[-1]) / 2
 
 
 @pytest.mark.parametrize("kind", ["normal", "heavy", "spikes"])

@@ -232,15 +232,22 @@ class AutoregressiveLikelihood(Likelihood):
         """Rows, float64, so that values which are frequent in the fitted rows are drawn bit for bit."""
         head, total = self.head, self.outputs
         bias = head.context_bias if self.context else head.bias
-        contexts = head.contexts() if head.context is not None else None
-        drawn = []
+        contexts = head.contexts() if self.context and head.context is not None else None
+        drawn, numbers = [], {}
         for column in range(len(head.symbols.sizes)):
             symbol = Categorical(head.column_logits(column, total + bias[column])).sample(randomness).long()
             drawn.append(symbol)
-            if self.context and head.context is not None and column < len(head.offset):
+            if contexts is not None and column < len(head.offset):
                 total = total + embedding(symbol + head.offset[column], contexts)
+                number = head.symbols.draw_number(column, symbol, randomness, None) if head.slope is not None else None
+                if head.slope is not None and number is not None:
+                    numbers[column], off = number
+                    total = total + off.to(total.dtype).unsqueeze(-1) * head.slope[column]
         symbols = torch.stack(drawn, dim=-1) if drawn else self.outputs.new_zeros(*self.outputs.shape[:-1], 0).long()
-        return head.symbols.draw(symbols, randomness)
+        cells = head.symbols.draw(symbols, randomness)
+        for column, own in numbers.items():
+            cells[..., int(head.symbols.index[column])] = own
+        return cells
 
     def completed(self, evidence: Evidence, randomness: Randomness) -> tuple[Tensor, Tensor]:
         """Rows (..., rows, columns), float64, with the unknown cells drawn column by column, and log-weights (...,
@@ -249,11 +256,14 @@ class AutoregressiveLikelihood(Likelihood):
         A draw knows the evidence of earlier columns, not that of later ones: its weight makes up for them (sequential
         importance sampling).
         """
-        drawn, log_weight = self._drawn(evidence, randomness)
+        drawn, numbers, log_weight = self._drawn(evidence, randomness)
         symbols = self.head.symbols
         cells = symbols.draw(drawn, randomness)
         for column, within in symbols.ranges(evidence).items():
-            cells[..., int(symbols.index[column])] = within.draw(drawn[..., column], randomness)
+            if column not in numbers:
+                numbers[column] = within.draw(drawn[..., column], randomness)
+        for column, own in numbers.items():
+            cells[..., int(symbols.index[column])] = own
         return evidence.imposed_on(cells), log_weight
 
     def expected(self, evidence: Evidence, log_ratio: Tensor, randomness: Randomness) -> Tensor:
@@ -264,7 +274,7 @@ class AutoregressiveLikelihood(Likelihood):
         averaged, later ones included, and not the cell itself, which would be noisy (Rao–Blackwell); then it is drawn
         anew from it (one sweep of Gibbs sampling).
         """
-        drawn, log_weight = self._drawn(evidence, randomness)
+        drawn, _, log_weight = self._drawn(evidence, randomness)
         weights = (log_ratio + log_weight).softmax(0)
         columns = self.head.expectations
         if drawn.shape[-1] > MOST_REFINED_COLUMNS:
@@ -311,13 +321,15 @@ class AutoregressiveLikelihood(Likelihood):
                 drawn[:, rows, column] = new
         return torch.cat(pieces, dim=-1)
 
-    def _drawn(self, evidence: Evidence, randomness: Randomness) -> tuple[Tensor, Tensor]:
-        """Symbols (..., rows, columns with symbols), the unknown ones drawn, and the log-weights of `completed`."""
+    def _drawn(self, evidence: Evidence, randomness: Randomness) -> tuple[Tensor, dict[int, Tensor], Tensor]:
+        """Symbols (..., rows, columns with symbols), the unknown ones drawn, numbers (..., rows) of columns for which
+        the symbol alone did not say enough, and the log-weights of `completed`."""
         head, total, symbols = self.head, self.outputs, self.head.symbols
         bias = head.context_bias if self.context else head.bias
         known, share, beside = symbols(evidence.cells.to(total.dtype))
-        contexts = head.contexts() if head.context is not None else None
+        contexts = head.contexts() if self.context and head.context is not None else None
         aside = head.aside(evidence.cells.to(total.dtype), known)
+        numbers: dict[int, Tensor] = {}
         given = ~evidence.cells.index_select(-1, symbols.index).isnan()
         ranges = symbols.ranges(evidence)
         log_weight = torch.zeros(total.shape[:-1], dtype=torch.float64, device=total.device)
@@ -339,11 +351,17 @@ class AutoregressiveLikelihood(Likelihood):
             log_weight = log_weight + torch.logaddexp(cell, beside[..., column].double()).masked_fill(~observed, 0.0)
             symbol = torch.where(observed, told, symbol)
             drawn.append(symbol)
-            if self.context and head.context is not None and column < len(head.offset):
+            if contexts is not None and column < len(head.offset):
                 total = total + embedding(symbol + head.offset[column], contexts)
-                total = total if aside is None else total + aside[..., column, :]
+                if aside is not None and head.slope is not None:
+                    total = total + aside[..., column, :]
+                    number = symbols.draw_number(column, symbol, randomness, ranges.get(column))
+                    if number is not None:
+                        numbers[column], off = number
+                        off = off.masked_fill(observed, 0.0).to(total.dtype)
+                        total = total + off.unsqueeze(-1) * head.slope[column]
         none = symbols.index.new_zeros(*self.outputs.shape[:-1], 0)
-        return torch.stack(drawn, dim=-1) if drawn else none, log_weight
+        return torch.stack(drawn, dim=-1) if drawn else none, numbers, log_weight
 
     def mode(self) -> Tensor:
         """Of each column given the codes alone: the expected value of numbers, the most probable category. No cell is

@@ -40,6 +40,14 @@ class Symbols(nn.Module):
         codes = [place for place in range(len(held)) if place not in set(quantities)]
         self.booleans = {place for place, column in enumerate(held) if isinstance(column, BooleanColumn)}
         self.binned = BinnedQuantities([column for column in held if isinstance(column, Quantity)], bins)
+        # Columns alone of which a symbol can be several numbers.
+        self.alone = nn.ModuleDict(
+            {
+                str(place): BinnedQuantities([held[place]], [each])
+                for place, each in zip(quantities, bins, strict=True)
+                if len(each.low) > len(each.starts) or each.low != each.high
+            }
+        )
         self.rare = RareCategories([held[place] for place in codes])
         optional = [column.has_missing and missing_modelled for column in held]
         self.shares = _first_shares(held, dict(zip(quantities, bins, strict=True)), optional)
@@ -111,6 +119,25 @@ class Symbols(nn.Module):
             dim=-1,
         )
         return self.table(cells.index_select(-1, self.order).masked_fill(gone, torch.nan), torch.nan)
+
+    def draw_number(
+        self, column: int, symbols: Tensor, randomness: Randomness, within: WithinRange | None
+    ) -> tuple[Tensor, Tensor] | None:
+        """Cells (...) of one column, float64, drawn within their symbols and a range, and how far they lie from the
+        symbols' means as scaled numbers, 0 where missing; None for a column of which each symbol is one thing."""
+        if str(column) not in self.alone:
+            return None
+        alone = self.alone[str(column)]
+        assert isinstance(alone, BinnedQuantities)
+        gone = symbols == self.missing[column]
+        symbols = symbols.masked_fill(gone, 0)
+        cells = (
+            alone.draw(symbols.unsqueeze(-1), randomness)[..., 0]
+            if within is None
+            else within.draw(symbols, randomness)
+        )
+        off = alone.scaled_within(cells.unsqueeze(-1))[..., 0] - alone.centre[symbols]
+        return cells.masked_fill(gone, torch.nan), off.masked_fill(gone, 0.0)
 
     def centres(self, column: int) -> Tensor:
         """What each symbol of a column counts for in its best single guess: scaled numbers; 0 for codes."""
