@@ -223,6 +223,22 @@ def test_what_training_raises_lies_between_with_and_without_context():
     assert ((made.objective(x) >= ends.min(0).values - 1e-4) & (made.objective(x) <= ends.max(0).values + 1e-4)).all()
 
 
+def test_what_the_encoder_does_not_see_is_missing_to_later_columns():
+    table, every = discrete_table()
+    x = table.tensors(every).float()
+    made = likelihood(table, len(x))
+    # kind and size: the first may be missing, the second may not.
+    hidden, kept = x.clone(), x.clone()
+    hidden[:, 0], kept[:, 1] = torch.nan, torch.nan
+    assert torch.equal(made.objective(x, kept), made.objective(x))
+    # Rows that differ in the hidden kind differ in its own probability alone.
+    of_kind = torch.lerp(*(each.log_prob_per_feature(x)[:, 0] for each in (made, made.without_context())), 0.5)
+    others = made.objective(x, hidden) - of_kind
+    alike = others.reshape(3, -1)  # the kind changes slowest
+    torch.testing.assert_close(alike, alike[:1].expand(3, -1), rtol=1e-4, atol=1e-4)
+    assert (made.objective(x) - of_kind).reshape(3, -1).diff(dim=0).abs().max() > 0.1
+
+
 def test_a_missing_cell_where_none_was_missing_is_no_evidence():
     table = Table.fit(pa.table({"a": [1, 2, 3, 2] * 5, "b": ["x", "y", "y", "y"] * 5}), FAMILY)
     x = table.tensors(pa.table({"a": pa.nulls(2, pa.int64()), "b": ["x", None]})).float()

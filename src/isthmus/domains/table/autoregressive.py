@@ -219,13 +219,21 @@ class AutoregressiveLikelihood(Likelihood):
 
     def log_prob_per_feature(self, x: Tensor) -> Tensor:
         symbols, share, beside = self.head.symbols(x)
-        logs = self._symbol_log_prob(symbols, self.context, x)
+        known = self.head.context_of(symbols, self.head.aside(x, symbols)) if self.context else self.head.bias
+        logs = self._symbol_log_prob(symbols, known)
         return self.head.symbols.log_prob(x, logs, share, beside)
 
-    def objective(self, x: Tensor) -> Tensor:
-        """The mean of `log_prob` and of that without context, weighted."""
-        symbols, share, beside = self.head.symbols(x)
-        logs = torch.lerp(self._symbol_log_prob(symbols, True, x), self._symbol_log_prob(symbols, False, x), ALONE)
+    def objective(self, x: Tensor, seen: Tensor | None = None) -> Tensor:
+        """The mean of `log_prob` and of that without context, weighted. What was hidden from the encoder is missing to
+        later columns, too, where cells of its column may be missing."""
+        head = self.head
+        symbols, share, beside = head.symbols(x)
+        told, marks = x, symbols
+        if seen is not None and seen is not x:
+            told = torch.where(head.symbols.may_be_missing, seen, x)
+            marks = head.symbols(told)[0]
+        with_context = self._symbol_log_prob(symbols, head.context_of(marks, head.aside(told, marks)))
+        logs = torch.lerp(with_context, self._symbol_log_prob(symbols, head.bias), ALONE)
         return self.head.symbols.log_prob(x, logs, share, beside).sum(-1)
 
     def sample(self, randomness: Randomness) -> Tensor:
@@ -374,9 +382,9 @@ class AutoregressiveLikelihood(Likelihood):
             codes.append(logits.argmax(-1))
         return self.head.symbols.guess(self._in_order(numbers), self._in_order(codes))
 
-    def _symbol_log_prob(self, symbols: Tensor, context: bool, x: Tensor) -> Tensor:
-        """Log-probabilities (..., rows, columns) of symbols (rows, columns)."""
-        known = self.head.context_of(symbols, self.head.aside(x, symbols)) if context else self.head.bias
+    def _symbol_log_prob(self, symbols: Tensor, known: Tensor) -> Tensor:
+        """Log-probabilities (..., rows, columns) of symbols (rows, columns), given what is known of each beside the
+        code, (rows, columns, hidden)."""
         hidden = self.head.activation(self.outputs.unsqueeze(-2) + known)  # (..., rows, columns, hidden)
         logs = [
             Categorical(logits).log_prob(symbols.index_select(-1, group.index))

@@ -29,6 +29,7 @@ class Symbols(nn.Module):
     order: Tensor
     missing: Tensor  # the symbol for a missing cell, −1 in a column that has none
     usual: Tensor  # what stands for a missing cell: that symbol, or the likeliest
+    may_be_missing: Tensor  # which columns of the table have such a symbol
     gone: Tensor  # the log of a missing cell's share of that symbol
 
     def __init__(self, columns: Sequence[Column], bins: Sequence[Bins], missing_modelled: bool = True):
@@ -64,6 +65,9 @@ class Symbols(nn.Module):
             "usual": usual,
         }.items():
             self.register_buffer(name, torch.tensor(values, dtype=torch.long), persistent=False)
+        may_be_missing = torch.zeros(len(columns), dtype=torch.bool)
+        may_be_missing[index] = torch.tensor(optional, dtype=torch.bool)
+        self.register_buffer("may_be_missing", may_be_missing, persistent=False)
         gone = [math.log1p(-OUTSIDE) if isinstance(column, Quantity) else 0.0 for column in held]
         self.register_buffer("gone", torch.tensor(gone), persistent=False)
 
