@@ -110,6 +110,8 @@ class BinnedQuantities(nn.Module):
     first_symbol: Tensor  # the same of its symbols
     symbol: Tensor
     end: Tensor
+    lower: Tensor  # the ends of what is drawn within each bin, in scaled numbers and in numbers
+    upper: Tensor
     low: Tensor
     high: Tensor
     share: Tensor  # of its symbol, of each bin
@@ -126,6 +128,7 @@ class BinnedQuantities(nn.Module):
         self.sizes = [len(each.starts) for each in bins]
         self.scaling = Scaling([column.scale for column in columns], [column.step for column in columns])
         low, high = (_padded([getattr(each, end) for each in bins]) for end in ("low", "high"))
+        half = self.scaling.step.double().unsqueeze(-1) / 2
         start, end = self._scaled(low, high)
         held = torch.isfinite(low)
         width = (end - start)[held].clamp(min=1e-6)
@@ -146,6 +149,8 @@ class BinnedQuantities(nn.Module):
             "first_symbol": symbols.cumsum(0) - symbols,
             "symbol": torch.from_numpy(symbol),
             "end": (start[held] + width).float(),
+            "lower": self.scaling((low - half).T).T[held],
+            "upper": self.scaling((high + half).T).T[held],
             "low": low[held],
             "high": high[held],
             "share": torch.from_numpy(share),
@@ -204,11 +209,8 @@ class BinnedQuantities(nn.Module):
         """Cells (..., columns), drawn within their symbols, float64: a frequent value comes back bit for bit."""
         at = (symbol + self.first_symbol).double() + randomness.uniform(*symbol.shape)
         bin = torch.searchsorted(self.cumulative_share, at, right=True).clamp(max=len(self.low) - 1)
-        low, high = self.low[bin], self.high[bin]
-        half = self.scaling.step.double() / 2
-        ends = self.scaling(low - half), self.scaling(high + half)
-        cells = self.scaling.restore(torch.lerp(*ends, randomness.uniform(*symbol.shape).double()))
-        return torch.minimum(torch.maximum(cells, low), high)
+        y = torch.lerp(self.lower[bin], self.upper[bin], randomness.uniform(*symbol.shape).double())
+        return torch.minimum(torch.maximum(self.scaling.restore(y), self.low[bin]), self.high[bin])
 
     def within(self, column: int, low: Tensor, high: Tensor) -> "WithinRange":
         """The symbols of a column, given low ≤ number ≤ high."""
