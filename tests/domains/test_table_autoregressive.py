@@ -16,6 +16,7 @@ from isthmus.domains.base import DomainNetworks, NetworkOptions
 from isthmus.domains.table import Table
 from isthmus.domains.table.autoregressive import MOST_COLUMNS, AutoregressiveLikelihood
 from isthmus.domains.table.bins import LEAST_WIDTH, MOST_BINS, MOST_SYMBOLS, Bins
+from isthmus.domains.table.scaling import fit_scale
 from isthmus.parts.networks import built
 from isthmus.training.loop import train, train_together
 from isthmus.training.run import Plan
@@ -158,12 +159,22 @@ def test_many_columns_have_fewer_units_and_symbols():
 
 
 def test_symbols_keep_the_mean_of_their_numbers():
-    numbers = np.append(np.random.default_rng(0).normal(size=2000), 1e3)
-    bins = Bins.fit(numbers, 0.0)
+    numbers = np.random.default_rng(0).normal(size=2000)
+    bins = Bins.fit(numbers, 0.0, fit_scale(numbers))
     symbol = np.searchsorted(np.array(bins.low)[bins.starts], numbers, side="right") - 1
     assert bins.means == pytest.approx([numbers[symbol == s].mean() for s in range(len(bins.starts))])
-    # The middle of the last bin says nothing of the numbers in it.
-    assert bins.means[-1] < 40 < (bins.low[-1] + bins.high[-1]) / 2
+
+
+def test_numbers_far_apart_share_no_symbol():
+    """Else rows would be drawn from the emptiness between them, and the mean of both be guessed."""
+    usual = np.random.default_rng(0).normal(size=2000)
+    numbers = np.concatenate([usual, [-8.0, -8.0, 9.0, 9.01]])
+    bins = Bins.fit(numbers, 0.0, fit_scale(numbers))
+    assert bins.means[0] == -8.0 and bins.counts[0] == 2
+    assert bins.means[-1] == pytest.approx(9.005) and bins.counts[-1] == 2
+    assert usual.min() <= bins.means[1] and bins.means[-2] <= usual.max()
+    assert (np.array(bins.high[:-1]) <= np.array(bins.low[1:])).all()
+    assert bins.high[-2] == usual.max()
 
 
 @pytest.mark.parametrize("kind", ["normal", "heavy", "spikes"])
@@ -265,7 +276,7 @@ def test_rare_categories_are_drawn_by_their_frequency():
 def test_bins_hold_every_row_and_frequent_values_are_alone():
     rng = np.random.default_rng(0)
     numbers = np.where(rng.random(20_000) < 0.2, 7.0, rng.normal(size=20_000))
-    bins = Bins.fit(numbers, 0.0)
+    bins = Bins.fit(numbers, 0.0, fit_scale(numbers))
     assert sum(bins.counts) == len(numbers)
     assert len(bins.starts) <= MOST_SYMBOLS + 2
     assert len(bins.low) <= MOST_BINS + 2
@@ -276,7 +287,8 @@ def test_bins_hold_every_row_and_frequent_values_are_alone():
 
 def test_few_rows_have_few_bins():
     """A bin for every row would give the rows back."""
-    assert len(Bins.fit(np.random.default_rng(0).normal(size=100), 0.0).low) <= 12
+    numbers = np.random.default_rng(0).normal(size=100)
+    assert len(Bins.fit(numbers, 0.0, fit_scale(numbers)).low) <= 12
 
 
 @pytest.mark.parametrize(

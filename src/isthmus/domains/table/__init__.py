@@ -278,7 +278,7 @@ def _binned(columns: list[Column], cells: dict[str, pa.Array]) -> list[Bins]:
     for column in columns:
         if isinstance(column, Quantity):
             numbers = column.numbers(cells[column.name])
-            bins.append(Bins.fit(numbers[~np.isnan(numbers)], column.step, most))
+            bins.append(Bins.fit(numbers[~np.isnan(numbers)], column.step, column.scale, most))
     return bins
 
 

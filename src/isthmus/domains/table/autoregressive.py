@@ -280,7 +280,9 @@ class AutoregressiveLikelihood(Likelihood):
 
         Of a few draws, resampled by weight, each unknown cell's own distribution given all other cells of the draw is
         averaged, later ones included, and not the cell itself, which would be noisy (Rao–Blackwell); then it is drawn
-        anew from it (one sweep of Gibbs sampling).
+        anew from it (one sweep of Gibbs sampling). In half of the draws the other unknown cells are missing instead, in
+        columns where the model knows what that is: what the network makes of gaps and what sampling makes of them err
+        in different ways.
         """
         drawn, _, log_weight = self._drawn(evidence, randomness)
         weights = (log_ratio + log_weight).softmax(0)
@@ -295,14 +297,21 @@ class AutoregressiveLikelihood(Likelihood):
         chosen = chosen.clamp(max=len(weights) - 1).T.unsqueeze(-1)  # (refined, rows, 1)
         outputs = self.outputs.gather(0, chosen.expand(-1, -1, self.outputs.shape[-1]))
         drawn = drawn.gather(0, chosen.expand(-1, -1, drawn.shape[-1]))
+        gaps = self._gaps(evidence)
+        drawn[: REFINED // 2] = torch.where(gaps >= 0, gaps, drawn[: REFINED // 2])
         return self._refined(outputs, drawn, evidence, randomness)
+
+    def _gaps(self, evidence: Evidence) -> Tensor:
+        """The symbol of each unknown cell (rows, columns with symbols) that is left missing; −1 elsewhere."""
+        symbols = self.head.symbols
+        return symbols.missing.where(evidence.cells.index_select(-1, symbols.index).isnan(), -1)
 
     def _refined(self, outputs: Tensor, drawn: Tensor, evidence: Evidence, randomness: Randomness) -> Tensor:
         """`expected`, given the draws' decoder outputs (draws, rows, outputs) and symbols (draws, rows, columns)."""
         head, symbols = self.head, self.head.symbols
         aside = head.aside(evidence.cells.to(outputs.dtype), drawn)
         known = outputs.unsqueeze(-2) + head.context_of(drawn, aside)  # (draws, rows, columns, hidden)
-        drawn = drawn.clone()
+        gaps, drawn = self._gaps(evidence), drawn.clone()
         pieces = head.expectations.split(head.expectations.of_cells(evidence.cells))
         for column, place in enumerate(symbols.index.tolist()):
             rows = torch.nonzero(evidence.cells[:, place].isnan()).flatten()
@@ -319,11 +328,13 @@ class AutoregressiveLikelihood(Likelihood):
                 change = each - each[drawn[:, rows, column]].unsqueeze(-2)  # (draws, rows, symbols, hidden)
                 for later in range(column + 1, len(symbols.sizes)):
                     told = head.column_logits(later, known[:, rows, later].unsqueeze(-2) + change).log_softmax(-1)
-                    there = drawn[:, rows, later, None, None].expand(*logs.shape, 1)
-                    logs = logs + told.gather(-1, there).squeeze(-1)
+                    there = drawn[:, rows, later]
+                    told = told.gather(-1, there[..., None, None].expand(*logs.shape, 1)).squeeze(-1)
+                    logs = logs + told.masked_fill((there == gaps[rows, later]).unsqueeze(-1), 0.0)
             pieces[place][rows] = symbols.expectation(column, logs.softmax(-1).mean(0))
             if change is not None:
-                new = Categorical(logs).sample(randomness).long()
+                now = drawn[:, rows, column]
+                new = torch.where(now == gaps[rows, column], now, Categorical(logs).sample(randomness).long())
                 step = change.gather(-2, new[..., None, None].expand(*new.shape, 1, change.shape[-1]))
                 known[:, rows, column + 1 :] += step
                 drawn[:, rows, column] = new

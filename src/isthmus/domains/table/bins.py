@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from ...core.randomness import Randomness
 from ...parts.distributions import Categorical
 from .columns import Quantity
-from .scaling import Scaling
+from .scaling import Scale, Scaling
 
 # A column has about √rows symbols, within these bounds: so many that there are rows to learn each one's place from.
 FEWEST_SYMBOLS, MOST_SYMBOLS = 4, 64
@@ -23,6 +23,9 @@ MOST_VALUES = 128
 # Rows in a bin, about, and bins in a column, at most: what is finer is told by nothing but chance.
 ROWS_IN_BIN = 32
 MOST_BINS = 1024
+# Neighbouring values this far apart, in units of the column's spread, are never in one bin, nor in one symbol: nothing
+# is known to lie between, and the mean of both says nothing. So many of the widest gaps count, at most.
+LEAST_GAP, MOST_GAPS = 1.0, 8
 # Real numbers this near to a frequent one, in units of the column's spread, count as that value: no density grows
 # without limit.
 LEAST_WIDTH = 0.0025
@@ -59,21 +62,23 @@ class Bins(BaseModel):
         return self
 
     @classmethod
-    def fit(cls, numbers: np.ndarray, step: float, most_symbols: int = MOST_SYMBOLS) -> "Bins":
-        """The bins of observed numbers (rows,), which lie `step` apart, or densely where it is 0."""
+    def fit(cls, numbers: np.ndarray, step: float, scale: Scale, most_symbols: int = MOST_SYMBOLS) -> "Bins":
+        """The bins of observed numbers (rows,), which lie `step` apart, or densely where it is 0; their scale says how
+        far apart is far."""
         values, counts = np.unique(numbers, return_counts=True)
         symbols = int(np.clip(np.sqrt(len(numbers)), FEWEST_SYMBOLS, most_symbols))
         if len(values) <= min(MOST_VALUES, 2 * symbols):
             ends = values.tolist()
             return cls(low=ends, high=ends, counts=counts.tolist(), starts=list(range(len(ends))), means=ends)
         bins = int(np.clip(len(numbers) // ROWS_IN_BIN, symbols, MOST_BINS))
-        first, alone = _evenly(counts, bins)
+        apart = _gaps(values, scale)
+        first, alone = _evenly(counts, bins, apart)
         last = np.append(first[1:], len(values)) - 1
         low, high, wide = values[first], values[last], ~alone
         # Bins of several values meet, so that values between fitted ones lie in one of them.
-        high[:-1] = np.where(wide[:-1] & wide[1:], low[1:] - step, high[:-1])
+        high[:-1] = np.where(wide[:-1] & wide[1:] & ~apart[first[1:]], low[1:] - step, high[:-1])
         held = np.add.reduceat(counts, first)
-        starts, _ = _evenly(held, symbols)
+        starts, _ = _evenly(held, symbols, apart[first])
         # Shares, not sums: sums of the largest numbers there are would overflow.
         share = counts / np.repeat(np.add.reduceat(held, starts), np.diff([*first[starts], len(values)]))
         means = np.add.reduceat(values * share, first[starts])
@@ -87,14 +92,23 @@ class Bins(BaseModel):
         return counts / counts.sum()
 
 
-def _evenly(counts: np.ndarray, groups: int) -> tuple[np.ndarray, np.ndarray]:
-    """Where groups of neighbours start that hold about as much each, and which are of one that holds more alone."""
+def _gaps(values: np.ndarray, scale: Scale) -> np.ndarray:
+    """Which of different values, in order, lie far from the one before them."""
+    scaled = Scaling([scale], [0.0])(torch.from_numpy(values).unsqueeze(-1))[:, 0].numpy()
+    gaps = np.diff(scaled, prepend=scaled[0])
+    widest = np.sort(gaps)[-MOST_GAPS:][0]
+    return gaps >= max(LEAST_GAP, widest)
+
+
+def _evenly(counts: np.ndarray, groups: int, apart: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where groups of neighbours start that hold about as much each, and which are of one that holds more alone; those
+    that are `apart` from the one before start a group."""
     alone = counts > counts.sum() / groups
     others = np.where(alone, 0, counts)
     room = max(groups - int(alone.sum()), 1)
     group = ((np.cumsum(others) - others) / max(others.sum() / room, 1)).astype(np.int64)
     starts = np.ones(len(counts), bool)
-    starts[1:] = (group[1:] != group[:-1]) | alone[1:] | alone[:-1]
+    starts[1:] = (group[1:] != group[:-1]) | alone[1:] | alone[:-1] | apart[1:]
     first = np.flatnonzero(starts)
     return first, alone[first]
 
