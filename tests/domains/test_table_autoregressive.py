@@ -16,6 +16,7 @@ from isthmus.domains.base import DomainNetworks, NetworkOptions
 from isthmus.domains.table import Table
 from isthmus.domains.table.autoregressive import MOST_COLUMNS, AutoregressiveLikelihood
 from isthmus.domains.table.bins import LEAST_WIDTH, MOST_BINS, MOST_SYMBOLS, Bins
+from isthmus.domains.table.evidence import Evidence
 from isthmus.domains.table.scaling import fit_scale
 from isthmus.parts.networks import built
 from isthmus.training.loop import train, train_together
@@ -248,6 +249,25 @@ def test_what_the_encoder_does_not_see_is_missing_to_later_columns():
     alike = others.reshape(3, -1)  # the kind changes slowest
     torch.testing.assert_close(alike, alike[:1].expand(3, -1), rtol=1e-4, atol=1e-4)
     assert (made.objective(x) - of_kind).reshape(3, -1).diff(dim=0).abs().max() > 0.1
+
+
+def test_gaps_that_are_left_say_nothing_of_a_cell():
+    """A cell's distribution given the observed ones, another unknown one being missing: by Bayes' rule."""
+    table, every = discrete_table()
+    x = table.tensors(every)
+    asked = x[~x[:, 3].isnan()].clone()
+    asked[:, [0, 2]] = torch.nan  # kind and old; size and half are known
+    made = likelihood(table, len(asked))
+    gaps = made.head.symbols(asked.float())[0]
+    with torch.no_grad():
+        filled = made._refined(made.outputs[None], gaps[None], Evidence.of_rows(asked), Randomness(0))
+    by_kind = []
+    for kind in (0.0, 1.0):
+        rows = asked.clone()
+        rows[:, 0] = kind
+        by_kind.append(made.log_prob_per_feature(rows.float())[:, [0, 1, 3]].sum(-1))
+    expected = torch.stack(by_kind, dim=-1).softmax(-1)
+    torch.testing.assert_close(filled[:, :2].float(), expected, rtol=1e-4, atol=1e-4)
 
 
 def test_a_missing_cell_where_none_was_missing_is_no_evidence():
