@@ -2,10 +2,10 @@
 
 A neural autoregressive estimator (Larochelle & Murray, 2011, http://proceedings.mlr.press/v15/larochelle11a.html) over
 symbols, with the code beside the columns before: h_j = h(z) + Σ_{i<j} (E_i[symbol_i] + v_i y_i) + b_j, and
-p(symbol_j | z, columns before) = softmax(W_j relu(h_j) + c_j). A number's symbol is a range, and y_i says where the
-number is; what is drawn counts as the mean of its range. A decoder that sees so much has no need of codes, and learns
-to do without (Bowman et al., 2016, https://arxiv.org/abs/1511.06349). So half of what training raises is the likelihood
-of each column given the code alone, with another b_j and no sum; it is also what reconstructions are read from.
+p(symbol_j | z, columns before) = softmax(W_j relu(h_j) + c_j). A number's symbol is a range; y_i is the number itself,
+or the rank of an ordered category. A decoder that sees so much has no need of codes, and learns to do without (Bowman
+et al., 2016, https://arxiv.org/abs/1511.06349). So half of what training raises is the likelihood of each column given
+the code alone, with another b_j and no sum; it is also what reconstructions are read from.
 """
 
 import math

@@ -183,14 +183,14 @@ class BinnedQuantities(nn.Module):
         middles of bins (symbols,), in scaled numbers, where the fitted numbers' own means are not known."""
         means, centres, place = [torch.zeros(0).double()], [torch.zeros(0).double()], 0
         for column, each in enumerate(bins):
-            size, scaling = len(each.starts), self.scaling.only(column)
-            centre = torch.from_numpy(middle[place : place + size]).unsqueeze(-1)
-            mean = scaling.restore(centre)
+            size = len(each.starts)
+            centre = torch.from_numpy(middle[place : place + size])
+            mean = self.scaling.restore(centre, column)
             if each.means:
-                mean = torch.tensor(each.means, dtype=torch.float64).unsqueeze(-1)
-                centre = scaling(mean)
-            means.append(mean[:, 0])
-            centres.append(centre[:, 0])
+                mean = torch.tensor(each.means, dtype=torch.float64)
+                centre = self.scaling(mean, column)
+            means.append(mean)
+            centres.append(centre)
             place += size
         return torch.cat(means), torch.cat(centres)
 
@@ -219,12 +219,14 @@ class BinnedQuantities(nn.Module):
         # Laplace's law.
         return self.symbol[bin], share, size - y.abs() + math.log(OUTSIDE / 2)
 
-    def draw(self, symbol: Tensor, randomness: Randomness) -> Tensor:
-        """Cells (..., columns), drawn within their symbols, float64: a frequent value comes back bit for bit."""
-        at = (symbol + self.first_symbol).double() + randomness.uniform(*symbol.shape)
+    def draw(self, symbol: Tensor, randomness: Randomness, column: int | None = None) -> Tensor:
+        """Cells (..., columns), or (...) of one column, drawn within their symbols, float64: a frequent value comes
+        back bit for bit."""
+        first = self.first_symbol if column is None else self.first_symbol[column]
+        at = (symbol + first).double() + randomness.uniform(*symbol.shape)
         bin = torch.searchsorted(self.cumulative_share, at, right=True).clamp(max=len(self.low) - 1)
         y = torch.lerp(self.lower[bin], self.upper[bin], randomness.uniform(*symbol.shape).double())
-        return torch.minimum(torch.maximum(self.scaling.restore(y), self.low[bin]), self.high[bin])
+        return torch.minimum(torch.maximum(self.scaling.restore(y, column), self.low[bin]), self.high[bin])
 
     def within(self, column: int, low: Tensor, high: Tensor) -> "WithinRange":
         """The symbols of a column, given low ≤ number ≤ high."""
@@ -251,9 +253,11 @@ class BinnedQuantities(nn.Module):
         """The mean number of each symbol of a column, float64."""
         return self.mean[self.first_symbol[column] :][: self.sizes[column]]
 
-    def scaled_within(self, cells: Tensor) -> Tensor:
-        """Cells (rows, columns) as scaled numbers, no farther out than the outermost symbols' means; NaN if missing."""
-        return torch.clamp(self.scaling(cells), self.lowest, self.highest)
+    def scaled_within(self, cells: Tensor, column: int | None = None) -> Tensor:
+        """Cells (..., columns), or (...) of one column, as scaled numbers, no farther out than the outermost symbols'
+        means; NaN if missing."""
+        low, high = (ends if column is None else ends[column] for ends in (self.lowest, self.highest))
+        return torch.clamp(self.scaling(cells, column), low, high)
 
 
 class WithinRange:

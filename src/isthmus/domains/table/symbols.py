@@ -41,14 +41,12 @@ class Symbols(nn.Module):
         codes = [place for place in range(len(held)) if place not in set(quantities)]
         self.booleans = {place for place, column in enumerate(held) if isinstance(column, BooleanColumn)}
         self.binned = BinnedQuantities([column for column in held if isinstance(column, Quantity)], bins)
-        # Columns alone of which a symbol can be several numbers.
-        self.alone = nn.ModuleDict(
-            {
-                str(place): BinnedQuantities([held[place]], [each])
-                for place, each in zip(quantities, bins, strict=True)
-                if len(each.low) > len(each.starts) or each.low != each.high
-            }
-        )
+        # Where the quantities stand among themselves of which a symbol can be several numbers.
+        self.wide = {
+            place: number
+            for number, (place, each) in enumerate(zip(quantities, bins, strict=True))
+            if len(each.low) > len(each.starts) or each.low != each.high
+        }
         self.rare = RareCategories([held[place] for place in codes])
         optional = [column.has_missing and missing_modelled for column in held]
         self.shares = _first_shares(held, dict(zip(quantities, bins, strict=True)), optional)
@@ -129,18 +127,13 @@ class Symbols(nn.Module):
     ) -> tuple[Tensor, Tensor] | None:
         """Cells (...) of one column, float64, drawn within their symbols and a range, and how far they lie from the
         symbols' means as scaled numbers, 0 where missing; None for a column of which each symbol is one thing."""
-        if str(column) not in self.alone:
+        number = self.wide.get(column)
+        if number is None:
             return None
-        alone = self.alone[str(column)]
-        assert isinstance(alone, BinnedQuantities)
         gone = symbols == self.missing[column]
         symbols = symbols.masked_fill(gone, 0)
-        cells = (
-            alone.draw(symbols.unsqueeze(-1), randomness)[..., 0]
-            if within is None
-            else within.draw(symbols, randomness)
-        )
-        off = alone.scaled_within(cells.unsqueeze(-1))[..., 0] - alone.centre[symbols]
+        cells = within.draw(symbols, randomness) if within else self.binned.draw(symbols, randomness, number)
+        off = self.binned.scaled_within(cells, number) - self.binned.centres(number)[symbols]
         return cells.masked_fill(gone, torch.nan), off.masked_fill(gone, 0.0)
 
     def centres(self, column: int) -> Tensor:
