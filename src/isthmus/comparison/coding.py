@@ -86,7 +86,7 @@ def precision(domain: Domain, train: Tensor) -> Precision:
         steps[column] = step if density[column] else 1.0
         levels = len(np.unique(observed)) if categorical[column] else np.ptp(observed) / step + 1
         bits += math.log2(levels + (len(observed) < len(values)))
-    if domain.picture_kind == "image":
+    if not domain.named_columns:
         steps[density] = steps.min()  # a constant pixel, whose step is unknown, has 1
     return Precision(steps, bits)
 

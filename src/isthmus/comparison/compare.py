@@ -14,7 +14,7 @@ from ..core.errors import DataError, DivergenceError, OptionError
 from ..domains.base import Domain, Rows
 from ..domains.table import Table
 from ..estimator.base import Estimator
-from ..estimator.checking import check_fits_domain, checked_rows, fitted_domain
+from ..estimator.checking import FIT_OPTIONS, check_fits_domain, checked_rows, domain_of, fitted_domain
 from ..estimator.detector import Detector
 from ..estimator.options import SharedOptions
 from ..estimator.public import public_class
@@ -98,9 +98,9 @@ def compare(
         raise OptionError(f"jobs={jobs}: at least 1 is needed")
     contenders.check_options(variants, chosen | ({} if epochs is None else {"epochs": epochs}))
     data, target_name, surprises = _prepare(rows, target, test, test_target, seed, chosen)
-    if DETECTOR_NAME in named and data.domain.name == "counts":
+    if DETECTOR_NAME in named and not data.domain.detectable:
         named.remove(DETECTOR_NAME)
-        surprises = [*surprises, f"the {DETECTOR_NAME} was left out: it is for tables and images"]
+        surprises = [*surprises, f"the {DETECTOR_NAME} was left out: it cannot learn from {data.domain.called}"]
     sizes = chosen_sizes([latents] if isinstance(latents, int) else latents, data)
     shared = SharedOptions.check({n: value for n, value in chosen.items() if n in SharedOptions.declared()}, "compare")
     chosen |= {"device": device, "epochs": _epochs(epochs or shared.epochs, shared.batch_size, len(data.train))}
@@ -123,7 +123,7 @@ def compare(
             "batch_size": shared.batch_size,
             "hidden": list(shared.hidden) if isinstance(shared.hidden, tuple) else shared.hidden,
             "network": shared.network,
-            "likelihood": data.domain.schema()["family"],
+            "likelihood": data.domain.family,
             "test": "split" if test is None else "given",
             "seconds": time.perf_counter() - began,
         },
@@ -193,7 +193,8 @@ def _prepare(
     # The whole is looked at once, so that a column with nothing to learn is refused by name; what is learned of the
     # data's scales comes from the training rows alone.
     shared = SharedOptions.check(
-        {name: options[name] for name in ("data", "likelihood", "missing") if name in options}, "compare"
+        {name: options[name] for name in ("data", "likelihood", "missing", "augment", *FIT_OPTIONS) if name in options},
+        "compare",
     )
     whole = fitted_domain(features, shared)
     held_out = None
@@ -202,11 +203,12 @@ def _prepare(
         if (values is None) != (test_values is None):
             raise DataError("the target is given for only one of the training and the test rows; give both or none")
         check_fits_domain(test_rows, whole)
+        test_rows = type(whole).indexed(test_rows)
         if isinstance(test_rows, np.ndarray) or issparse(test_rows):
             test_rows = checked_rows(checker, test_rows, reset=False)
         held_out = Part(test_rows, test_values)
     train, validation, test_part = split(Part(features, values), held_out, seed)
-    domain = type(whole).fit(train.rows, shared.likelihood, strict=False, missing=shared.missing)
+    domain = domain_of(type(whole), train.rows, shared, strict=False)
     data = Data(
         domain,
         domain.tensors(train.rows),
@@ -217,7 +219,8 @@ def _prepare(
         None if values is None else target_kind(values),
         not (isinstance(features, np.ndarray) or issparse(features)),
     )
-    return data, target_name, [f"in the rows held out: {sentence}" for sentence in domain.surprises(test_part.rows)]
+    surprises = [f"in the rows held out: {sentence}" for sentence in domain.surprises(test_part.rows)]
+    return data, target_name, [*whole.notes(), *surprises]
 
 
 def _run_all(tasks: list[Task], data: Data, workers: int, progress: Progress | None) -> dict[Task, Finding]:

@@ -11,8 +11,9 @@ from torch import Tensor
 from ..core.randomness import Randomness
 from ..core.sparse import HeldRows, SparseRows, dense
 from ..domains.base import Domain
+from ..domains.image import Image
 from ..estimator.inference import as_input
-from ..evaluation import anomaly, generation, latent, probe, reconstruction, rows
+from ..evaluation import anomaly, generation, latent, picture_features, probe, reconstruction, rows
 from ..explaining import carries
 from . import coding
 from .contenders import Autoencoding, Contender, Detecting, Fitted
@@ -43,7 +44,7 @@ class Data:
     @property
     def pooled(self) -> bool:
         """Whether columns share one scale, as pixels, counts and steps of series do."""
-        return self.domain.picture_kind == "image"
+        return not self.domain.named_columns
 
     @property
     def event_shape(self) -> tuple[int, ...] | None:
@@ -185,7 +186,7 @@ def _generation(data: Data, contender: Contender, seed: int) -> dict[str, Any]:
     as_rows = domain.tensors(domain.rows(drawn))
     # Draws of a model are black and white already; principal components give shades, which stand for chances too.
     synthetic = domain.draw(affordable(as_rows), Randomness(seed, "generated rows"))
-    return generation.generation_quality(
+    quality = generation.generation_quality(
         domain.matrix(synthetic),
         domain.matrix(real[0]),
         domain.matrix(real[1]),
@@ -193,6 +194,17 @@ def _generation(data: Data, contender: Contender, seed: int) -> dict[str, Any]:
         Randomness(seed, "generation").numpy(),
         pooled=data.pooled,
     )
+    return quality | _picture_distances(domain, synthetic, real[1], seed)
+
+
+def _picture_distances(domain: Domain, synthetic: Tensor, real: Tensor, seed: int) -> dict[str, Any]:
+    """Distances between features of pictures; None for other rows."""
+    if not isinstance(domain, Image):
+        return {"frechet_distance": None, "kernel_distance": None, "extractor": None}
+    limit = picture_features.MOST_PICTURES
+    squares = (domain.squares(x[:limit], picture_features.SIDE) for x in (synthetic, real))
+    rng = Randomness(seed, "features of pictures").numpy()
+    return picture_features.feature_distances(*squares, rng) | {"extractor": picture_features.EXTRACTOR}
 
 
 def _compression(data: Data, contender: Contender, test: Tensor) -> dict[str, Any] | None:

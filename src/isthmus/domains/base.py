@@ -1,5 +1,6 @@
 """What every domain is: rows ↔ one tensor, the networks that suit them, and how likely a row is."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ class NetworkOptions:
     """How large the networks are. `hidden="auto"` and `network="auto"` leave the choice to the domain."""
 
     hidden: tuple[int, ...] | str = "auto"
-    network: str = "auto"  # "auto", "dense", "convolutional" or "attention"
+    network: str = "auto"  # "auto", "dense", "convolutional", "residual" or "attention"
     activation: str = "relu"
 
     def given_widths(self, convolutional: bool) -> tuple[int, ...] | None:
@@ -62,8 +63,19 @@ class Domain(ABC):
     """
 
     name: ClassVar[str]
+    called: ClassVar[str]  # rows of this kind in a sentence: "the model was fitted to images"
     picture_kind: ClassVar[str]  # what `pictures` gives: "image" or "table"
+    named_columns: ClassVar[bool] = False  # whether each column has a meaning and a scale; pixels share theirs
+    explicable: ClassVar[bool] = False  # whether scores are told by columns: each can be missing, and be expected
+    column_word: ClassVar[str]  # what one column of `matrix` is: a column, a pixel, a step
+    effect_unit: ClassVar[str]  # what differences in `matrix` are counted in, in words
+    detectable: ClassVar[bool] = True  # whether a detector can learn from such rows
+    checks_rows: ClassVar[bool] = False  # whether rows are not for scikit-learn's checks: `tensors` makes them all
+    family: str  # the likelihood that was asked for or chosen, in a word
     likelihoods: ClassVar[tuple[str, ...]]  # what `likelihood=` may be, besides "auto"
+    fit_options: ClassVar[tuple[str, ...]] = ()  # options of rows of this kind alone that `fit` takes besides
+    place_name: ClassVar[str | None] = None  # "step" or "pixel": what `places` are, for rows that have them
+    augmentations: ClassVar[tuple[str, ...]] = ()  # what `augment=` may hold
 
     @classmethod
     @abstractmethod
@@ -79,6 +91,11 @@ class Domain(ABC):
     def indexed(cls, rows: Rows) -> Rows:
         """The same rows in a container of which some can be picked by their numbers, which a list is not."""
         return rows
+
+    @classmethod
+    def numbers_per_row(cls, rows: Rows) -> int:
+        """How many numbers a row holds, of rows of several lengths the longest: scikit-learn's `n_features_in_`."""
+        return max(1, math.prod(rows.shape[1:]))
 
     @classmethod
     @abstractmethod
@@ -153,10 +170,20 @@ class Domain(ABC):
         """A batch as one pass of training sees it: the rows themselves, unless the likelihood asks for draws."""
         return x
 
+    def augmented(self, x: Tensor, kinds: tuple[str, ...], randomness: Randomness) -> Tensor:
+        """A batch changed at random in ways that leave rows what they are, some of `augmentations`; training alone sees
+        it."""
+        return x
+
     @property
     def places(self) -> np.ndarray | None:
-        """For rows that go step by step: at which step each cell of a tensor is, −1 for what is at none."""
+        """For series and images: at which step or pixel each cell of a row's tensor is, −1 for what is at none."""
         return None
+
+    def maps(self, shares: np.ndarray) -> list[str]:
+        """Shares from 0 to 1 of the columns of `matrix`, (maps, columns), drawn where the columns are: PNG files in
+        base64. For rows with `places`."""
+        raise DataError(f"{self.name} data has no places to draw on")
 
     # What networks see, and what the decoder says.
 

@@ -20,6 +20,7 @@ from ..core.options import Options
 from ..core.randomness import Randomness, seed_from
 from ..core.sparse import HeldRows, dense, joined
 from ..domains.base import Domain, Rows
+from ..domains.image import Image
 from ..domains.table.evidence import Evidence
 from ..files.streaming import Stream
 from ..parts.likelihood import Likelihood
@@ -37,9 +38,9 @@ from .fitting import Fitting, Trained, split
 from .imputing import check_imputable, filled, imputed, table_of
 from .inference import BATCH, as_input, batch_rows, chosen_device, in_batches, scoring_rows, steady_products
 from .options import SharedOptions
+from .places import MOST_PICTURES, place_scores, unusual_threshold
 from .sampling import MOST_PRIOR_ROWS, MOST_SEARCH_ROWS, sampled
 from .size_search import search
-from .steps import step_scores, unusual_threshold
 from .unusual_cells import check_explicable
 
 # The threshold between inliers and outliers is a quantile of at most this many fitted rows' scores.
@@ -51,7 +52,7 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin,
 
     Learnt attributes: `history_` (one dict per epoch), `latent_dim_`, `domain_` (the data's schema), `model_` (the
     variant, a torch module), `offset_` (the score below which a row is an outlier), `step_offset_` (of series: the
-    score below which a step is unusual), `training_` (facts of the run),
+    score below which a step is unusual), `pixel_offset_` (of images: that of a pixel), `training_` (facts of the run),
     `size_search_` (with latent_dim="auto": what each size achieved), `n_features_in_`, `feature_names_in_`.
     """
 
@@ -64,6 +65,7 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin,
     latent_dim_: int
     offset_: float
     step_offset_: float
+    pixel_offset_: float
     history_: list[dict[str, Any]]
     training_: dict[str, Any]
     size_search_: list[dict[str, Any]]
@@ -216,13 +218,14 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin,
         One row for each row of X and column that the rest of the row makes surprising, the worst first: `row` (its
         number in X), `score` (that of `score_samples`), `column`, `value` and `expected` (text, in the column's own
         units), and `excess`: how much more surprising the cell is than its column usually is, in nats. Of series the
-        stretches of steps below `step_offset_` are told, with value and expectation at the worst step.
-        Raises DataError for images, whose columns are pixels, and OptionError for a count below 1.
+        stretches of steps below `step_offset_` are told, with value and expectation at the worst step; of images the
+        regions of pixels below `pixel_offset_`, with the means of their pixels.
+        Raises DataError for counts, and OptionError for a count below 1.
         """
         from ..explaining import explained_scores
 
         x = self._tensors(X)
-        check_explicable(self.domain_, most_columns, steps=True)
+        check_explicable(self.domain_, most_columns, places=True)
         return explained_scores(self, dense(x), self.score_tensors(x), most_columns)
 
     def explain(self, X: Rows | None = None) -> dict[str, Any]:
@@ -246,9 +249,25 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin,
         Raises DataError for rows that are no series.
         """
         x = self._tensors(X)
-        if self.domain_.places is None:
+        if self.domain_.place_name != "step":
             raise DataError(f"steps are those of series; the model was fitted to {self.domain_.name} data")
-        return step_scores(self.model_, self.domain_, dense(x), self._device, self.step_offset_)
+        return place_scores(self.model_, self.domain_, dense(x), self._device, self.step_offset_)
+
+    def score_pixels(self, X: Rows) -> np.ndarray | list[np.ndarray]:
+        """For images: log p of each pixel given the image's code, its channels together; higher is more usual.
+
+        Of images in one array (rows, height, width), of images one by one a list of arrays (height, width), each in its
+        image's own size. In nats of the pixels that are worked on: of images that are reduced, those of the reduced
+        one, with straight lines between. Pixels below `pixel_offset_` are as unusual as one in a thousand of those that
+        were fitted. The code is that of the image's usual part, as in `score_steps`.
+        Raises DataError for rows that are no images.
+        """
+        x = self._tensors(X)
+        if not isinstance(self.domain_, Image):
+            raise DataError(f"pixels are those of images; the model was fitted to {self.domain_.name} data")
+        scores = place_scores(self.model_, self.domain_, dense(x), self._device, self.pixel_threshold())
+        planes = self.domain_.on_own_pixels(dense(x), scores)
+        return planes if self.domain_.canvas is not None else np.stack(planes)
 
     def compress(self, X: Rows) -> bytes:
         """Rows as the bytes of an archive, from which `decompress` gives them back bit for bit.
@@ -395,10 +414,21 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin,
         if len(x) > MOST_CALIBRATION_ROWS:
             x = x[Randomness(self._seed, "calibration").permutation(len(x))[:MOST_CALIBRATION_ROWS]]
         self.offset_ = float(np.quantile(self.score_tensors(x), shared.contamination))
-        if self.domain_.places is not None:
-            self.step_offset_ = unusual_threshold(step_scores(self.model_, self.domain_, dense(x), self._device))
+        if self.domain_.place_name == "step":
+            self.step_offset_ = self._place_threshold(dense(x))
+        elif self.domain_.place_name == "pixel":
+            self.pixel_offset_ = self._place_threshold(dense(x[:MOST_PICTURES]))
 
     # Inside.
+
+    def pixel_threshold(self) -> float:
+        """`pixel_offset_`; of a model that was saved before there was one, that of images which the model draws."""
+        if not hasattr(self, "pixel_offset_"):
+            self.pixel_offset_ = self._place_threshold(dense(self.sample_tensors(MOST_PICTURES, self._seed)))
+        return self.pixel_offset_
+
+    def _place_threshold(self, x: Tensor) -> float:
+        return unusual_threshold(place_scores(self.model_, self.domain_, x, self._device))
 
     @classmethod
     def variant(cls) -> type[Variant]:

@@ -12,17 +12,12 @@ from ..estimator import models
 from ..estimator.base import Estimator
 from .dictionary import described, is_dictionary
 from .similarity import similarity
-from .turning import heat_maps, in_own_units, strongest, turned
+from .turning import in_own_units, strongest, turned
 from .units import used_units
+from .unusual import unusual_images
 from .walks import traversals
 
 SCHEMA = 1
-EFFECT_UNITS = {
-    "counts": "log(1 + count)",
-    "table": "standard deviations of the column; for categories the probability that moves",
-    "image": "share of black to white",
-    "series": "standard deviations of the channel",
-}
 
 
 def prior_codes(estimator: Estimator, rows: int = 1_000, seed: int = 0) -> np.ndarray:
@@ -50,14 +45,16 @@ def explain(estimator: Estimator, x: HeldRows | None = None) -> dict[str, Any]:
         "codes_of": "prior" if x is None else "rows",
         "units": used_units(estimator, codes, effect, x),
         "carries": in_own_units(turn) if table else strongest(effect, domain.column_names),
-        "effect_unit": EFFECT_UNITS[domain.name],
+        "effect_unit": domain.effect_unit,
+        "column_word": domain.column_word,
         "traversals": traversals(estimator, codes, turn=turn),
         "similarity": similarity(turn) if table else None,
+        "unusual": None if x is None else unusual_images(estimator, x),
         "features": described(domain, codes, x) if x is not None and is_dictionary(codes) else None,
     }
     if hasattr(estimator, "size_search_"):
         facts["size_search"] = estimator.size_search_
-    if domain.name == "image" or domain.places is not None:
-        maps = heat_maps(estimator, effect)
-        facts["heat_maps"] = {str(unit): maps[unit] for unit in range(len(maps))}
+    if domain.place_name is not None:
+        maps = domain.maps(effect / (effect.max() or 1.0))
+        facts["heat_maps"] = {str(unit): picture for unit, picture in enumerate(maps)}
     return facts

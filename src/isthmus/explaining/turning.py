@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 
 from ..domains.table import Table
 from ..domains.table.columns import EmptyColumn
@@ -170,20 +169,6 @@ def _gains(values: list[str], before: np.ndarray, after: np.ndarray) -> list[dic
     order = np.argsort(-np.abs(after - before)[: len(values)], kind="stable")[:MOST_VALUES_TOLD]
     kept = [place for rank, place in enumerate(order) if rank == 0 or abs(after - before)[place] >= LEAST_CHANGE]
     return [{"of": values[place], "from": short(before[place]), "to": short(after[place])} for place in kept]
-
-
-def heat_maps(estimator: Estimator, effect: np.ndarray) -> list[str]:
-    """For images: where each unit's effect (units, pixels) is, white where it is strongest of all, as PNG in base64.
-
-    Of series, the effect itself along the steps.
-    """
-    domain = estimator.domain_
-    scale = effect.max() or 1.0
-    if domain.places is not None:
-        # What is at no step is the length: the whole one.
-        return domain.pictures(domain.from_matrix(np.where(domain.places < 0, 1.0, effect / scale)))
-    intensities = torch.from_numpy(effect / scale).to(torch.float32)
-    return domain.pictures(domain.from_features(intensities))
 
 
 def moving(effect: np.ndarray) -> list[int]:

@@ -26,6 +26,7 @@ def sweep(
     draw: Draw,
     observers: Sequence[Observer] = (),
     checkpoint_of: Callable[[Sequence[int]], Checkpoint | None] = lambda places: None,
+    augment: Draw | None = None,
 ) -> dict[int, Outcome]:
     """`training.loop.train` for each of several models, in as few steps as suits the device; outcomes by their place.
 
@@ -38,7 +39,7 @@ def sweep(
     for group in grouped(variants, plans):
         own = [variants[place] for place in group], [plans[place] for place in group]
         checkpoint = checkpoint_of(group)
-        trained = train_together(own[0], x, validation, own[1], draw, observers, checkpoint)
+        trained = train_together(own[0], x, validation, own[1], draw, observers, checkpoint, augment=augment)
         if checkpoint is not None and not any(outcome.interrupted for outcome in trained):
             checkpoint.save([outcome.state for outcome in trained])
         outcomes |= dict(zip(group, trained, strict=True))

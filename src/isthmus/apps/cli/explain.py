@@ -12,9 +12,6 @@ from .screen import number, print_table
 MOST_SHOWN = 12
 
 
-COLUMNS = {"counts": "column", "image": "pixel", "series": "step"}
-
-
 def explain(
     model: arguments.Model,
     out: arguments.Folder,
@@ -64,7 +61,7 @@ def _show(facts: dict[str, Any]) -> None:
         print_table(["unit", "moves", "from", "to"], _moves(facts), left=2)
     else:
         strengths = [[f"unit {entry['unit']}", number(entry["columns"][0]["effect"])] for entry in facts["carries"]]
-        unit, column = facts["effect_unit"], COLUMNS[facts["domain"]]
+        unit, column = facts["effect_unit"], facts["column_word"]
         print_table(["unit", f"largest change of a {column} ({unit})"], strengths)
     for sentence in summary(facts):
         print(sentence)

@@ -14,6 +14,7 @@ View = dict[str, Any]
 
 # A picture and a table of more columns, and a table of more units, are longer than anyone reads.
 MOST_COLUMNS, MOST_UNITS = 40, 32
+# What a column of `Domain.matrix` is called, where it is not a column.
 
 
 def render(facts: View) -> str:
@@ -23,6 +24,8 @@ def render(facts: View) -> str:
     )
     style = PackageLoader("isthmus.report", "page").get_source(environment, "page.css")[0]
     sizes = reason(facts["size_search"]).capitalize() if "size_search" in facts else ""
+    for image in facts["unusual"] or ():
+        image["shown"] = quantity(image["score"])
     return environment.get_template("explain.html").render(
         facts=facts,
         summary=summary(facts),
@@ -89,6 +92,7 @@ def _overview(facts: View) -> View:
         ],
         "more": len(order) - len(shown),
         "tabular": tabular,
+        "column": facts["column_word"],
         "with_kl": any(unit["kl"] is not None for unit in order),
         "with_rows": facts["codes_of"] == "rows",
         "sparse": any(unit["lit"] is not None and unit["lit"] < 0.5 for unit in order),

@@ -35,7 +35,11 @@ class Counts(Domain):
     """
 
     name: ClassVar[str] = "counts"
+    called: ClassVar[str] = "counts"
     picture_kind: ClassVar[str] = "image"
+    column_word: ClassVar[str] = "column"
+    effect_unit: ClassVar[str] = "log(1 + count)"
+    detectable: ClassVar[bool] = False
     likelihoods: ClassVar[tuple[str, ...]] = FAMILIES
 
     def __init__(
