@@ -256,11 +256,15 @@ class Generator(_Estimator):
         mask_fraction: share of cells hidden from the encoder in training (tables, counts, series) (default 0.0)
         kl: how the KL term is found (default 'closed form')
         hidden: widths of the hidden layers, such as (400,); the decoder mirrors the encoder (default 'auto')
-        network: kind of network; convolutional: images, series; attention between columns: tables (default
-    'auto')
+        network: kind of network; convolutional: images, series; residual: images; attention between columns:
+    tables (default 'auto')
         activation: function between layers (default 'relu')
         data: what rows are: 'table', 'image', 'counts', 'series', or told by their type (default 'auto')
         likelihood: noise of numbers or pixels, such as 'gaussian' or 'bernoulli' (default 'autoregressive')
+        largest_side: images: a longer side is reduced to this; 'auto': 64 where sizes differ, else as they are
+    (default 'auto')
+        augment: images: how training changes them at random; any of flip, shift, crop, such as (shift, crop)
+    (default ())
         missing: whether missing cells of a table have a probability; 'auto': with 'autoregressive' alone (default
     'auto')
         prior: what new codes are drawn from: the model's prior, or a flow fitted to the rows' codes (default
@@ -282,7 +286,8 @@ class Generator(_Estimator):
     (the
         variant, a torch module), `offset_` (the score below which a row is an outlier), `step_offset_` (of
     series: the
-        score below which a step is unusual), `training_` (facts of the run),
+        score below which a step is unusual), `pixel_offset_` (of images: that of a pixel), `training_` (facts of
+    the run),
         `size_search_` (with latent_dim="auto": what each size achieved), `n_features_in_`, `feature_names_in_`.
     """
 
@@ -296,10 +301,12 @@ class Generator(_Estimator):
         mask_fraction: float = 0.0,
         kl: Literal["closed form", "sampled"] = "closed form",
         hidden: Literal["auto"] | tuple[int, ...] = "auto",
-        network: Literal["auto", "dense", "convolutional", "attention"] = "auto",
+        network: Literal["auto", "dense", "convolutional", "residual", "attention"] = "auto",
         activation: Literal["relu", "silu", "gelu", "tanh"] = "relu",
         data: str = "auto",
         likelihood: str = "autoregressive",
+        largest_side: int | Literal["auto"] = "auto",
+        augment: tuple[Literal["flip", "shift", "crop"], ...] = (),
         missing: Literal["auto", "ignored", "modelled"] = "auto",
         prior: Literal["own", "flow_matching", "flow"] = "own",
         epochs: int | Literal["auto"] = "auto",

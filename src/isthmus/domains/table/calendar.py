@@ -31,8 +31,12 @@ def meaningful_parts(ticks: np.ndarray, day: int) -> list[Part]:
         return []
     span = (int(ticks.max()) - int(ticks.min())) / day
     days, rest = ticks // day, ticks % day
-    found = {name: part(name, days.astype(np.float64), rest / day) for name in VALUES}
-    return [name for name, values in found.items() if span >= 2 * CYCLES[name] and values.min() < values.max()]
+    found: list[Part] = []
+    for name, cycle in CYCLES.items():
+        values = part(name, days.astype(np.float64), rest / day)
+        if span >= 2 * cycle and values.min() < values.max():
+            found.append(name)
+    return found
 
 
 def part(name: Part, days: Any, rest: Any) -> Any:
