@@ -37,7 +37,10 @@ def compare(
     ] = None,
     models: Annotated[
         str,
-        typer.Option(metavar="NAME,…", help="Models to compare; pca, detector and those that `isthmus models` lists."),
+        typer.Option(
+            metavar="NAME,…",
+            help="Models to compare; pca, detector and those that `isthmus models` lists, but for generator.",
+        ),
     ] = "pca,ae,vae,detector",
     latent: Annotated[
         str | None,
