@@ -265,8 +265,10 @@ class Generator(_Estimator):
         network: kind of network; convolutional: images, series; residual: images; attention between columns:
     tables (default 'auto')
         activation: function between layers (default 'relu')
-        data: what rows are: 'table', 'image', 'counts', 'series', or told by their type (default 'auto')
-        likelihood: noise of numbers or pixels, such as 'gaussian' or 'bernoulli' (default 'autoregressive')
+        data: what rows are: 'table', 'image', 'counts', 'series', 'text', 'words' (of texts), or told by their
+    type (default 'auto')
+        likelihood: noise of numbers or pixels, such as 'gaussian'; of texts the symbols, 'bytes' or 'byte_pairs'
+    (default 'autoregressive')
         largest_side: images: a longer side is reduced to this; 'auto': 64 where sizes differ, else as they are
     (default 'auto')
         augment: images: how training changes them at random; any of flip, shift, crop, such as (shift, crop)
