@@ -143,8 +143,9 @@ def _target_of(source: "Source", target: str | None) -> Any:
     from ...core.parts import Parts
     from ...files.target import labelled
 
-    named = target is None or isinstance(source.rows, pa.Table | Parts)
-    return target if named else labelled(source, target)[1]
+    if target is None or isinstance(source.rows, pa.Table | Parts):
+        return target
+    return labelled(source, target)[1]
 
 
 @contextmanager
