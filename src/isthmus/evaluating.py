@@ -194,7 +194,7 @@ def _sets(real: Rows, synthetic: Rows, holdout: Rows | None, random_state: Any) 
         synthetic=matrices[1],
         holdout=matrices[2] if len(matrices) > 2 else None,
         categorical=domain.summary(tensors[0])[1] if summed else domain.categorical,
-        names=domain.column_names if domain.named_columns else [],
+        names=domain.summary_names if domain.named_columns else [],
         squares=[domain.squares(x, picture_features.SIDE) for x in tensors] if isinstance(domain, Image) else None,
         seed=seed_from(random_state),
     )

@@ -49,5 +49,5 @@ def test_the_report_shows_texts_and_where_they_surprise(compared, tmp_path):
 
 
 def test_nothing_is_left_to_compare():
-    with pytest.raises(OptionError, match="no model here suits texts"):
+    with pytest.raises(OptionError, match="no model here suits text"):
         isthmus.compare(texts(30), models="pca", latents=2)

@@ -183,11 +183,11 @@ def whole_and_alike(made: Any, rows: Any) -> None:
             whole_and_alike(made[name], part)
         return
     assert len(made) == len(rows) if isinstance(rows, list) else made.shape == rows.shape
-    if isinstance(rows, pd.DataFrame):
+    if isinstance(rows, list) and isinstance(rows[0], str):
+        assert all(isinstance(each, str) for each in made)
+    elif isinstance(rows, pd.DataFrame):
         assert list(made.dtypes) == list(rows.dtypes)
         assert not made.isna().any().any()
-    elif isinstance(rows, list) and isinstance(rows[0], str):
-        assert all(isinstance(each, str) for each in made)
     elif isinstance(rows, list):
         assert all(each.dtype == rows[0].dtype and np.isfinite(each).all() for each in made)
     else:
@@ -331,6 +331,10 @@ def values_are_own(name: str, domain: Any, rows: Any, x: Tensor) -> None:
         np.testing.assert_array_equal(values, rows.toarray() if scipy.sparse.issparse(rows) else rows)
     elif name == "table":
         np.testing.assert_array_equal(values, rows)
+    elif name == "image" and isinstance(rows, list):
+        np.testing.assert_array_equal(values[:, :2], [each.shape[:2] for each in rows])
+        for own, each in zip(values[:, 2:], rows, strict=True):
+            np.testing.assert_array_equal(np.sort(own[~np.isnan(own)]), np.sort(each.ravel()))
     elif name == "words":
         assert [[text.split().count(word) for word in domain.words] for text in rows] == values.tolist()
     elif isinstance(rows, list) and isinstance(rows[0], str):
@@ -339,10 +343,6 @@ def values_are_own(name: str, domain: Any, rows: Any, x: Tensor) -> None:
         for own, each in zip(values[:, 1:], written, strict=True):
             np.testing.assert_array_equal(own[: len(each)], each)
             assert np.isnan(own[len(each) :]).all()
-    elif name == "image" and isinstance(rows, list):
-        np.testing.assert_array_equal(values[:, :2], [each.shape[:2] for each in rows])
-        for own, each in zip(values[:, 2:], rows, strict=True):
-            np.testing.assert_array_equal(np.sort(own[~np.isnan(own)]), np.sort(each.ravel()))
     elif isinstance(rows, list):
         np.testing.assert_array_equal(values[:, 0], [len(each) for each in rows])
         for own, each in zip(values[:, 1:], rows, strict=True):

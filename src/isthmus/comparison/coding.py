@@ -76,7 +76,7 @@ def precision(domain: Domain, train: Tensor) -> Precision:
     step, or that all lie within it, get 24 bits of their range. Pixels share one step: a pixel that is black in every
     training image was as finely given as the others.
     """
-    if not domain.side_by_side:
+    if domain.picture_kind == "text" and not domain.side_by_side:
         return Precision(np.ones(train.shape[1]), 8 * _bytes_of_texts(domain.pictures(train)))
     values, density, categorical = domain.values(train), domain.density, domain.categorical
     steps, bits = np.ones(values.shape[1]), 0.0

@@ -109,7 +109,7 @@ def _reconstruction(data: Data, contender: Contender, train: Tensor, test: Tenso
             domain.matrix(contender.reconstruct(x)),
             domain.categorical,
             variances,
-            domain.column_names if domain.named_columns else None,
+            domain.column_names if domain.picture_kind == "table" else None,
             pooled=data.pooled,
         )
 
@@ -123,7 +123,7 @@ def _reconstruction(data: Data, contender: Contender, train: Tensor, test: Tenso
 
 
 def _loss_unit(data: Data) -> str:
-    if not data.domain.side_by_side:
+    if data.domain.picture_kind == "text" and not data.domain.side_by_side:
         return TEXT_LOSS
     return MIXED_LOSS if data.domain.categorical.any() and not data.pooled else "share of the spread that is lost"
 
@@ -193,11 +193,10 @@ def _generation(data: Data, contender: Contender, seed: int) -> dict[str, Any]:
     as_rows = domain.tensors(domain.rows(new))
     # Draws of a model are black and white already; principal components give shades, which stand for chances too.
     synthetic = domain.draw(affordable(as_rows), Randomness(seed, "generated rows"))
-    drawn, categorical = domain.summary(synthetic)
-    learned, held_out = (domain.summary(x)[0] for x in real)
+    (drawn, categorical), (train, _), (held_out, _) = (domain.summary(x) for x in (synthetic, *real))
     quality = generation.generation_quality(
         drawn,
-        learned,
+        train,
         held_out,
         categorical,
         Randomness(seed, "generation").numpy(),
@@ -211,9 +210,9 @@ def _picture_distances(domain: Domain, synthetic: Tensor, real: Tensor, seed: in
     if not isinstance(domain, Image):
         return {"frechet_distance": None, "kernel_distance": None, "extractor": None}
     limit = picture_features.MOST_PICTURES
-    squares = (domain.squares(x[:limit], picture_features.SIDE) for x in (synthetic, real))
+    drawn, known = (domain.squares(x[:limit], picture_features.SIDE) for x in (synthetic, real))
     rng = Randomness(seed, "features of pictures").numpy()
-    return picture_features.feature_distances(*squares, rng) | {"extractor": picture_features.EXTRACTOR}
+    return picture_features.feature_distances(drawn, known, rng) | {"extractor": picture_features.EXTRACTOR}
 
 
 def _compression(data: Data, contender: Contender, test: Tensor) -> dict[str, Any] | None:

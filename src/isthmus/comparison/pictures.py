@@ -65,7 +65,7 @@ def contender_pictures(data: Data, contender: Contender) -> dict[str, Any]:
 def _log_prob(contender: Autoencoding, x: Tensor) -> np.ndarray:
     """log p of each step of rows given their codes, for rows that go step by step; else nothing."""
     estimator = contender.estimator
-    if estimator.domain_.place_name != "step":
+    if estimator.domain_.places is None:
         return np.empty((len(x), 0))
     return place_scores(estimator.model_, estimator.domain_, x, estimator._device)
 

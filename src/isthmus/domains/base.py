@@ -75,13 +75,13 @@ class Domain(ABC):
     likelihoods: ClassVar[tuple[str, ...]]  # what `likelihood=` may be, besides "auto"
     fit_options: ClassVar[tuple[str, ...]] = ()  # options of rows of this kind alone that `fit` takes besides
     place_name: ClassVar[str | None] = None  # "step" or "pixel": what `places` are, for rows that have them
+    augmentations: ClassVar[tuple[str, ...]] = ()  # what `augment=` may hold
     # Whether a row is numbers and categories side by side, so that distances and missing cells mean something.
-    side_by_side: ClassVar[bool] = True
+    side_by_side: bool = True
     # So many fitted rows say, at most, which scores are unusual.
     calibration_rows: ClassVar[int] = 5_000
     # How many numbers networks hold for each cell while they go through a row; it says how many rows a batch has.
     numbers_per_cell: ClassVar[int] = 1
-    augmentations: ClassVar[tuple[str, ...]] = ()  # what `augment=` may hold
 
     @classmethod
     @abstractmethod
@@ -239,6 +239,11 @@ class Domain(ABC):
 
         The same as `matrix`, where cells in one place have the same meaning in every row."""
         return self.matrix(x), self.categorical
+
+    @property
+    def summary_names(self) -> list[str]:
+        """Names of the columns of `summary`."""
+        return self.column_names
 
     @property
     @abstractmethod

@@ -39,7 +39,7 @@ class Words(Counts):
     """
 
     name: ClassVar[str] = "words"
-    called: ClassVar[str] = "texts, as bags of words"
+    called: ClassVar[str] = "texts"
     picture_kind: ClassVar[str] = "text"
     column_word: ClassVar[str] = "word"
     checks_rows: ClassVar[bool] = True

@@ -15,7 +15,6 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Outlier
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from .. import variants
 from ..core.errors import DataError, OptionError
 from ..core.options import Options
 from ..core.randomness import Randomness, seed_from
@@ -30,6 +29,7 @@ from ..training.run import Observer
 from ..training.state import TrainingState
 from ..training.streaming import StreamedBatches
 from ..variants.base import Variant
+from . import models
 from .checking import check_fits_domain, check_latent_dim, checked_codes, checked_rows, fitted_domain
 from .codes import PRIORS, codes_of, fitted_prior
 from .codes.base import CodePrior
@@ -53,7 +53,7 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin,
     `size_search_` (with latent_dim="auto": what each size achieved), `n_features_in_`, `feature_names_in_`.
     """
 
-    variant_name: ClassVar[str]
+    model_name: ClassVar[str]
 
     domain_: Domain
     model_: Variant
@@ -238,16 +238,16 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin,
         return explain(self, None if X is None else self._tensors(X))
 
     def score_steps(self, X: Rows) -> np.ndarray:
-        """For series and texts: log p of the values, or the symbol, at each step given the row's code, (rows, steps).
+        """For series: log p of the values at each step given the row's code, higher is more usual, (rows, steps).
 
-        Higher is more usual; in nats, values in standard deviations of their channels. A step with no value, or beyond
-        the end, is NaN. Steps below `step_offset_` are as unusual as one in a thousand of those that were fitted. The
-        code is that of the row's usual part, so that one odd stretch does not spoil what is expected elsewhere.
-        Raises DataError for rows that do not go step by step.
+        In nats, values in standard deviations of their channels; a step with no value, or beyond the end, is NaN. Steps
+        below `step_offset_` are as unusual as one in a thousand of those that were fitted. The code is that of the
+        row's usual part, so that one odd stretch does not spoil what is expected elsewhere.
+        Raises DataError for rows that are no series.
         """
         x = self._tensors(X)
         if self.domain_.place_name != "step":
-            raise DataError(f"steps are those of series and texts; the model was fitted to {self.domain_.called}")
+            raise DataError(f"steps are those of series; the model was fitted to {self.domain_.name} data")
         return place_scores(self.model_, self.domain_, dense(x), self._device, self.step_offset_)
 
     def score_pixels(self, X: Rows) -> np.ndarray | list[np.ndarray]:
@@ -430,7 +430,7 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin,
     @classmethod
     def variant(cls) -> type[Variant]:
         """The variant that this class trains."""
-        return variants.find(cls.variant_name)
+        return models.find(cls.model_name).variant
 
     def build(self, domain: Domain, shared: SharedOptions, latent_dim: int, own: Options, seed: int) -> Variant:
         """A new variant with initial weights from the seed, on the CPU."""

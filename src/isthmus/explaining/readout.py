@@ -47,7 +47,7 @@ class Readout:
 def read(estimator: Estimator, codes: np.ndarray) -> Readout:
     """What codes (rows, latent_dim) are decoded to."""
     domain, z = estimator.domain_, torch.from_numpy(np.asarray(codes, np.float32))
-    if not domain.side_by_side:
+    if domain.picture_kind == "text" and not domain.side_by_side:
         return Readout(domain, None, 100 * _shares(estimator, z), None)
     decoded = estimator.decode_tensors(z)
     chances = _chances(estimator, domain, z) if isinstance(domain, Table) and domain.categorical.any() else None

@@ -44,8 +44,10 @@ class Turned:
         """How each column of `domain_.matrix` changes, (units · rows, width): its scaled number, or for categories the
         probabilities of its values, the last of them all that are not told."""
         numbers = np.nan_to_num(self.after.matrix - self.before.matrix)
-        columns = [numbers[:, place, None] for place in range(numbers.shape[1])]
         domain = self.before.domain
+        if self.before.tensor is not None and not isinstance(domain, Table):
+            numbers[:, domain.categorical] = numbers[:, domain.categorical] != 0
+        columns = [numbers[:, place, None] for place in range(numbers.shape[1])]
         if isinstance(domain, Table) and self.before.chances is not None and self.after.chances is not None:
             moved = self.after.chances - self.before.chances
             for place in np.flatnonzero(domain.categorical):

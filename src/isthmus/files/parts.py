@@ -16,6 +16,7 @@ from .atomic import replacing
 from .failures import shown
 from .source import Source
 from .target import drop
+from .texts import are_texts
 
 # The column of a table that says which image each row belongs to: its file's name in the folder of images.
 FILE_NAMES = "file_name"
@@ -72,6 +73,8 @@ def write_parts(parts: Parts, path: str | Path, write: Callable[[Any, Path], Non
 def _ending(rows: Any) -> str:
     if scipy.sparse.issparse(rows):
         return ".npz"
+    if are_texts(rows):
+        return ".jsonl"
     if isinstance(rows, np.ndarray) and rows.dtype != object and rows.ndim != 2:
         pictures = rows.dtype == np.uint8 and rows.ndim in (3, 4) and (rows.ndim == 3 or rows.shape[-1] in (1, 3, 4))
         return "" if pictures else ".npy"

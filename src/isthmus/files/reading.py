@@ -67,9 +67,8 @@ def read(data: str | Path, *, part: str | None = None, text: Sequence[str] = (),
     source = target.drop(_read_file(path, part, text), drop)
     if part is None or not isinstance(source.rows, pa.Table):
         return source
-    # Two columns are those that series are told apart and put in order by, one is that of texts.
-    parsed = series.read_long if "," in part else texts.read_column
-    rows, ids, notes = parsed(source.rows, part, path)
+    reader = series.read_long if "," in part else texts.read_column
+    rows, ids, notes = reader(source.rows, part, path)
     return Source(source.name, rows, row_ids=ids, notes=(*source.notes, *notes))
 
 
@@ -143,7 +142,7 @@ def _read_file(path: Path, part: str | None, text: Sequence[str]) -> Source:
         _refuse_part(path, part)
         rows, ids, notes = texts.read_lines(path)
         return Source(path.stem, rows, row_ids=ids, notes=notes)
-    spelt = text if part is None or "," in part else (*text, part)
+    spelt = text if part is None else (*text, part)
     table, notes = _SPELT[ending](path, spelt) if ending in _SPELT else _TYPED[ending](path)
     return Source(path.stem, table, notes=notes)
 

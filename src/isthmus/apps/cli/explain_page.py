@@ -16,7 +16,6 @@ View = dict[str, Any]
 MOST_COLUMNS, MOST_UNITS = 40, 32
 # Texts that are shown along a unit.
 MOST_TEXTS = 4
-# What a column of `Domain.matrix` is called, where it is not a column.
 
 
 def render(facts: View) -> str:

@@ -16,7 +16,7 @@ from ...core.sparse import SparseRows
 from ...parts.networks import Encoder
 from ..base import Domain, NetworkOptions, Rows, Survey
 from .networks import SAID_BY_A_PART, Layout, PartDecoder, PartEncoder, PartFeatures
-from .pictures import square
+from .pictures import square, written
 
 __all__ = ["Multipart", "Parts"]
 
@@ -50,6 +50,7 @@ class Multipart(Domain):
         self.events = events  # the shape of one row of each part's own tensors
         self.counts = counts  # how many features each part has
         self.layout = Layout(events)
+        self.side_by_side = all(part.side_by_side for part in self.parts.values())
         self.family = ", ".join(f"{name}: {part.family}" for name, part in self.parts.items())
 
     @classmethod
@@ -204,6 +205,14 @@ class Multipart(Domain):
     def values(self, x: Tensor) -> np.ndarray:
         return np.concatenate(self._of_each(x, lambda part, own: part.values(own)), axis=1)
 
+    def summary(self, x: Tensor) -> tuple[np.ndarray, np.ndarray]:
+        numbers, categorical = zip(*self._of_each(x, lambda part, own: part.summary(own)), strict=True)
+        return np.concatenate(numbers, axis=1), np.concatenate(categorical)
+
+    @property
+    def summary_names(self) -> list[str]:
+        return [f"{name}: {column}" for name, part in self.items() for column in part.summary_names]
+
     @property
     def density(self) -> np.ndarray:
         return np.concatenate([part.density for part in self.parts.values()])
@@ -228,7 +237,7 @@ class Multipart(Domain):
 
     def pictures(self, x: Tensor) -> list[str]:
         own = list(zip(self.parts.values(), self.layout.split(x), strict=True))
-        pictures = [part.pictures(each) for part, each in own if part.picture_kind != "table"]
+        pictures = [_pngs(part, each) for part, each in own if part.picture_kind != "table"]
         bars = [_shares(part, each) for part, each in own if part.picture_kind == "table"]
         return [square([of[row] for of in pictures], [of[row] for of in bars]) for row in range(len(x))]
 
@@ -236,8 +245,8 @@ class Multipart(Domain):
 def _kind(name: str, rows: Rows) -> type[Domain]:
     """The domain of one part."""
     kind = _named(name)(lambda: domains.choose(rows))
-    if kind.name in ("multipart", "counts") or not kind.side_by_side:
-        raise DataError(f"part '{name}': {kind.called} cannot be a part; give a table, images or series")
+    if kind.name in ("multipart", "counts"):
+        raise DataError(f"part '{name}': {kind.called} cannot be a part; give a table, images, series or texts")
     return kind
 
 
@@ -258,6 +267,11 @@ def _measured(parts: Mapping[str, Domain], held: Mapping[str, Any]) -> tuple[lis
     first = {name: _exact(held[name][:1]) for name in parts}
     counts = [part.features()(first[name].float()).shape[-1] for name, part in parts.items()]
     return [list(x.shape[1:]) for x in first.values()], counts
+
+
+def _pngs(part: Domain, x: Tensor) -> list[str]:
+    pictures = part.pictures(x)
+    return [written(text) for text in pictures] if part.picture_kind == "text" else pictures
 
 
 def _shares(table: Domain, x: Tensor) -> np.ndarray:

@@ -86,14 +86,19 @@ class PartLikelihood(Likelihood):
     def log_prob(self, x: Tensor) -> Tensor:
         return torch.stack([own.log_prob(part) for own, part in self._each(x)]).sum(0)
 
-    def objective(self, x: Tensor) -> Tensor:
-        return torch.stack([own.objective(part) for own, part in self._each(x)]).sum(0)
+    def objective(self, x: Tensor, seen: Tensor | None = None) -> Tensor:
+        parts = [None] * len(self.likelihoods) if seen is None else self.layout.split(seen)
+        pairs = zip(self._each(x), parts, strict=True)
+        return torch.stack([own.objective(part, seen_part) for (own, part), seen_part in pairs]).sum(0)
 
     def given(self, x: Tensor) -> "PartLikelihood":
         return PartLikelihood(self.layout, [own.given(part) for own, part in self._each(x)])
 
     def without_context(self) -> "PartLikelihood":
         return PartLikelihood(self.layout, [own.without_context() for own in self.likelihoods])
+
+    def guess_beside(self, x: Tensor) -> Tensor:
+        return self.layout.joined([own.guess_beside(part) for own, part in self._each(x)])
 
     def sample(self, randomness: Randomness) -> Tensor:
         return self.layout.joined([own.sample(randomness) for own in self.likelihoods])

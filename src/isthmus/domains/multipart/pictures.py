@@ -6,11 +6,14 @@ import io
 import numpy as np
 import PIL.Image
 import PIL.ImageDraw
+import PIL.ImageFont
 
 # As the reports' frames, it is square. Bars have a band of their own; other parts share what is left evenly.
 SIDE, MARGIN, BAND = 96, 2, 20
 BACKGROUND, INK = 255, 40
 MOST_BARS = 24
+# Of texts, in pixels, and how many of them there is room for.
+LETTERS, LETTERS_PER_LINE = 10, 18
 
 
 def square(pictures: list[str], bars: list[np.ndarray]) -> str:
@@ -31,6 +34,18 @@ def square(pictures: list[str], bars: list[np.ndarray]) -> str:
         whole.paste(_bars(shares[:MOST_BARS], band - MARGIN).convert(colour), (0, left + place * band + MARGIN))
     file = io.BytesIO()
     whole.save(file, "PNG", optimize=True)
+    return base64.b64encode(file.getvalue()).decode("ascii")
+
+
+def written(text: str) -> str:
+    """The beginning of a text as a PNG file in base64."""
+    image = PIL.Image.new("L", (SIDE, SIDE // 2), BACKGROUND)
+    pen, font = PIL.ImageDraw.Draw(image), PIL.ImageFont.load_default(LETTERS)
+    for line in range(SIDE // 2 // LETTERS):
+        start = line * LETTERS_PER_LINE
+        pen.text((0, line * LETTERS), text[start : start + LETTERS_PER_LINE], fill=INK, font=font)
+    file = io.BytesIO()
+    image.save(file, "PNG", optimize=True)
     return base64.b64encode(file.getvalue()).decode("ascii")
 
 

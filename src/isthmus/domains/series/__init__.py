@@ -40,6 +40,7 @@ class Series(Domain):
     effect_unit: ClassVar[str] = "standard deviations of the channel"
     place_name: ClassVar[str] = "step"
     likelihoods: ClassVar[tuple[str, ...]] = FAMILIES
+    checks_rows: ClassVar[bool] = True
 
     def __init__(
         self,

@@ -33,22 +33,26 @@ class Text(Domain):
     name: ClassVar[str] = "text"
     called: ClassVar[str] = "texts"
     picture_kind: ClassVar[str] = "text"
+    place_name: ClassVar[str] = "step"
     column_word: ClassVar[str] = "symbol"
     effect_unit: ClassVar[str] = "per cent of the symbols"
-    place_name: ClassVar[str] = "step"
-    detectable: ClassVar[bool] = False
     likelihoods: ClassVar[tuple[str, ...]] = ALPHABETS
     checks_rows: ClassVar[bool] = True
-    side_by_side: ClassVar[bool] = False
+    side_by_side: bool = False
+    detectable: ClassVar[bool] = False
     calibration_rows: ClassVar[int] = 1_000
     numbers_per_cell: ClassVar[int] = 512
 
     def __init__(self, symbols: Symbols, steps: int, frequencies: np.ndarray, cut: int):
-        self.symbols, self.family = symbols, symbols.name
+        self.symbols = symbols
         self.steps = steps  # of the longest text
         self.frequencies = np.asarray(frequencies, np.int64)  # of each symbol in the fitted texts, and of their ends
         self.cut = cut  # how many of the fitted texts are longer
         self._counted = np.argsort(-self.frequencies[:-1], kind="stable")[:COUNTED_SYMBOLS]
+
+    @property
+    def family(self) -> str:
+        return self.symbols.name
 
     @classmethod
     def accepts(cls, rows: Rows) -> bool:
@@ -199,6 +203,11 @@ class Text(Domain):
         lengths = np.array([[len(sequence)] for sequence in sequences])
         numbers = np.log1p(np.concatenate([lengths, counts[:, self._counted]], axis=1))
         return numbers, np.zeros(numbers.shape[1], dtype=bool)
+
+    @property
+    def summary_names(self) -> list[str]:
+        names = self.turned_names
+        return ["length", *(names[symbol] for symbol in self._counted)]
 
     @property
     def density(self) -> np.ndarray:

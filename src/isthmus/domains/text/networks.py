@@ -104,7 +104,6 @@ class TextEncoder(nn.Module):
         going = (torch.arange(steps, device=symbols.device) < lengths.unsqueeze(-1)).unsqueeze(-1)
         # In the mean texts would differ little: the sum of so many numbers varies as the root of how many they are.
         total = (found * going).sum(1) * lengths.clamp_min(1).unsqueeze(-1).rsqrt()
-        largest = (
-            self.activation(found).masked_fill(~going, -torch.inf).amax(1).masked_fill(lengths.unsqueeze(-1) == 0, 0.0)
-        )
+        largest = self.activation(found).masked_fill(~going, -torch.inf).amax(1)
+        largest = largest.masked_fill(lengths.unsqueeze(-1) == 0, 0.0)
         return torch.cat([total, largest, logs], -1)
