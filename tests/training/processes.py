@@ -32,7 +32,9 @@ def outcome_of(
     made = {"broken": toys.Fragile, "traced": "autoencoder"}.get(kind, kind)
     step = Kind("traced") if kind == "traced" else None
     variant = toys.model(made, seed=workers.rank)  # other initial weights: the first one's must win
-    return train(variant, toys.rows(rows), held_out, plan, toys.as_is, observers, checkpoint, kind=step, workers=workers)
+    return train(
+        variant, toys.rows(rows), held_out, plan, toys.as_is, observers, checkpoint, kind=step, workers=workers
+    )
 
 
 def described(outcome: Outcome) -> dict[str, Any]:
