@@ -124,8 +124,8 @@ def test_the_vae_has_a_decoder_a_positive_scale_and_a_kl_term(vae, digits):
 
 @pytest.mark.slow
 def test_training_shows_what_the_two_models_are_for(article, digits):
-    """Fewer epochs than the example's hundred, which makes all of it plainer still. Seen with another seed: 1.2, 20.4 of
-    25.3, 14.4 against 1.2, and 25.3 nats; the margins leave room for other processors."""
+    """Fewer epochs than the example's hundred, which makes all of it plainer still. Seen with another seed: 1.2, 20.4
+    of 25.3, 14.4 against 1.2, and 25.3 nats; the margins leave room for other processors."""
     train, test = digits
     pixels = train.mean(0).ravel()
     ignorant = article.cross_entropy(test, np.broadcast_to(pixels, (len(test), INPUTS))).sum(1).mean()
