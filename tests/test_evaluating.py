@@ -148,6 +148,19 @@ def test_images_are_measured_pixel_by_pixel():
         isthmus.evaluate(images, images, target="x")
 
 
+def test_images_of_many_sizes_have_distances_of_features():
+    draws = np.random.default_rng(0)
+    sizes = draws.integers(2, 5, (60, 2))
+    bright = [draws.integers(100, 200, (*size, 3)).astype("uint8") for size in sizes]
+    dark = [draws.integers(0, 40, (*size, 3)).astype("uint8") for size in sizes]
+    near = isthmus.evaluate(bright[:30], bright[30:45], bright[45:])
+    far = isthmus.evaluate(bright[:30], dark[:15], bright[45:])
+    for name in ("frechet_distance", "kernel_distance"):
+        assert value(far, name) > 3 * abs(value(near, name))
+        assert value(near, name, "real") < value(far, name)
+    assert "random weights" in near.facts["extractor"] and "Fréchet distance of features" in str(near)
+
+
 def test_a_hold_out_that_is_none_is_told():
     notes = privacy_of(REAL, FRESH, REAL).facts["notes"]
     assert any("among the real rows" in note for note in notes)

@@ -5,7 +5,7 @@ unlike the others and says why; `isthmus.compare` trains and measures several mo
 `isthmus.evaluate` says how good synthetic rows are, whoever made them;
 `isthmus.load` reads a saved one; `isthmus.stream` leaves rows in their files; `isthmus.compress` and
 `isthmus.decompress` turn rows into few bytes and back; `isthmus.windows` and `isthmus.join_windows` cut long recordings
-and put together what was found.
+and put together what was found; `isthmus.Parts` are rows of several parts, as such models give them.
 Names are imported when they are first used.
 """
 
@@ -27,6 +27,7 @@ _HOMES = {
     "tune": "estimator.tuning",
     "windows": "domains.series.windows",
     "join_windows": "domains.series.windows",
+    "Parts": "core.parts",
     "errors": "core.errors",
 }
 

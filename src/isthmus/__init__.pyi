@@ -31,11 +31,17 @@ class Autoencoder(_Estimator):
         contraction: weight on the squared slope of the codes (contractive) (default 0.0)
         code_activation: the f that gives the codes h = f(Wx + b) (default 'identity')
         hidden: widths of the hidden layers, such as (400,); the decoder mirrors the encoder (default 'auto')
-        network: kind of network; convolutional: images, series; attention between columns: tables (default
-    'auto')
+        network: kind of network; convolutional: images, series; residual: images; attention between columns:
+    tables (default 'auto')
         activation: function between layers (default 'relu')
-        data: what rows are: 'table', 'image', 'counts', 'series', or told by their type (default 'auto')
-        likelihood: noise of numbers or pixels, such as 'gaussian' or 'bernoulli' (default 'auto')
+        data: what rows are: 'table', 'image', 'counts', 'series', 'text', 'words' (of texts), or told by their
+    type (default 'auto')
+        likelihood: noise of numbers or pixels, such as 'gaussian'; of texts the symbols, 'bytes' or 'byte_pairs'
+    (default 'auto')
+        largest_side: images: a longer side is reduced to this; 'auto': 64 where sizes differ, else as they are
+    (default 'auto')
+        augment: images: how training changes them at random; any of flip, shift, crop, such as (shift, crop)
+    (default ())
         missing: whether missing cells of a table have a probability; 'auto': with 'autoregressive' alone (default
     'auto')
         prior: what new codes are drawn from: the model's prior, or a flow fitted to the rows' codes (default
@@ -57,7 +63,8 @@ class Autoencoder(_Estimator):
     (the
         variant, a torch module), `offset_` (the score below which a row is an outlier), `step_offset_` (of
     series: the
-        score below which a step is unusual), `training_` (facts of the run),
+        score below which a step is unusual), `pixel_offset_` (of images: that of a pixel), `training_` (facts of
+    the run),
         `size_search_` (with latent_dim="auto": what each size achieved), `n_features_in_`, `feature_names_in_`.
     """
 
@@ -70,10 +77,12 @@ class Autoencoder(_Estimator):
         contraction: float = 0.0,
         code_activation: Literal["identity", "relu", "tanh"] = "identity",
         hidden: Literal["auto"] | tuple[int, ...] = "auto",
-        network: Literal["auto", "dense", "convolutional", "attention"] = "auto",
+        network: Literal["auto", "dense", "convolutional", "residual", "attention"] = "auto",
         activation: Literal["relu", "silu", "gelu", "tanh"] = "relu",
         data: str = "auto",
         likelihood: str = "auto",
+        largest_side: int | Literal["auto"] = "auto",
+        augment: tuple[Literal["flip", "shift", "crop"], ...] = (),
         missing: Literal["auto", "ignored", "modelled"] = "auto",
         prior: Literal["own", "flow_matching", "flow"] = "own",
         epochs: int | Literal["auto"] = "auto",
@@ -99,11 +108,17 @@ class FactorVAE(_Estimator):
         latent_dim: latent units; 'auto' picks a number from the data (default 8)
         gamma: weight on the total correlation of the codes; 0 gives the VAE (default 10.0)
         hidden: widths of the hidden layers, such as (400,); the decoder mirrors the encoder (default 'auto')
-        network: kind of network; convolutional: images, series; attention between columns: tables (default
-    'auto')
+        network: kind of network; convolutional: images, series; residual: images; attention between columns:
+    tables (default 'auto')
         activation: function between layers (default 'relu')
-        data: what rows are: 'table', 'image', 'counts', 'series', or told by their type (default 'auto')
-        likelihood: noise of numbers or pixels, such as 'gaussian' or 'bernoulli' (default 'auto')
+        data: what rows are: 'table', 'image', 'counts', 'series', 'text', 'words' (of texts), or told by their
+    type (default 'auto')
+        likelihood: noise of numbers or pixels, such as 'gaussian'; of texts the symbols, 'bytes' or 'byte_pairs'
+    (default 'auto')
+        largest_side: images: a longer side is reduced to this; 'auto': 64 where sizes differ, else as they are
+    (default 'auto')
+        augment: images: how training changes them at random; any of flip, shift, crop, such as (shift, crop)
+    (default ())
         missing: whether missing cells of a table have a probability; 'auto': with 'autoregressive' alone (default
     'auto')
         prior: what new codes are drawn from: the model's prior, or a flow fitted to the rows' codes (default
@@ -125,7 +140,8 @@ class FactorVAE(_Estimator):
     (the
         variant, a torch module), `offset_` (the score below which a row is an outlier), `step_offset_` (of
     series: the
-        score below which a step is unusual), `training_` (facts of the run),
+        score below which a step is unusual), `pixel_offset_` (of images: that of a pixel), `training_` (facts of
+    the run),
         `size_search_` (with latent_dim="auto": what each size achieved), `n_features_in_`, `feature_names_in_`.
     """
 
@@ -135,10 +151,12 @@ class FactorVAE(_Estimator):
         *,
         gamma: float = 10.0,
         hidden: Literal["auto"] | tuple[int, ...] = "auto",
-        network: Literal["auto", "dense", "convolutional", "attention"] = "auto",
+        network: Literal["auto", "dense", "convolutional", "residual", "attention"] = "auto",
         activation: Literal["relu", "silu", "gelu", "tanh"] = "relu",
         data: str = "auto",
         likelihood: str = "auto",
+        largest_side: int | Literal["auto"] = "auto",
+        augment: tuple[Literal["flip", "shift", "crop"], ...] = (),
         missing: Literal["auto", "ignored", "modelled"] = "auto",
         prior: Literal["own", "flow_matching", "flow"] = "own",
         epochs: int | Literal["auto"] = "auto",
@@ -165,11 +183,17 @@ class FSQ(_Estimator):
         latent_dim: latent units; 'auto' picks a number from the data (default 8)
         levels: values that each latent unit can take (default 8)
         hidden: widths of the hidden layers, such as (400,); the decoder mirrors the encoder (default 'auto')
-        network: kind of network; convolutional: images, series; attention between columns: tables (default
-    'auto')
+        network: kind of network; convolutional: images, series; residual: images; attention between columns:
+    tables (default 'auto')
         activation: function between layers (default 'relu')
-        data: what rows are: 'table', 'image', 'counts', 'series', or told by their type (default 'auto')
-        likelihood: noise of numbers or pixels, such as 'gaussian' or 'bernoulli' (default 'auto')
+        data: what rows are: 'table', 'image', 'counts', 'series', 'text', 'words' (of texts), or told by their
+    type (default 'auto')
+        likelihood: noise of numbers or pixels, such as 'gaussian'; of texts the symbols, 'bytes' or 'byte_pairs'
+    (default 'auto')
+        largest_side: images: a longer side is reduced to this; 'auto': 64 where sizes differ, else as they are
+    (default 'auto')
+        augment: images: how training changes them at random; any of flip, shift, crop, such as (shift, crop)
+    (default ())
         missing: whether missing cells of a table have a probability; 'auto': with 'autoregressive' alone (default
     'auto')
         prior: what new codes are drawn from: the model's prior, or a flow fitted to the rows' codes (default
@@ -191,7 +215,8 @@ class FSQ(_Estimator):
     (the
         variant, a torch module), `offset_` (the score below which a row is an outlier), `step_offset_` (of
     series: the
-        score below which a step is unusual), `training_` (facts of the run),
+        score below which a step is unusual), `pixel_offset_` (of images: that of a pixel), `training_` (facts of
+    the run),
         `size_search_` (with latent_dim="auto": what each size achieved), `n_features_in_`, `feature_names_in_`.
     """
 
@@ -201,10 +226,12 @@ class FSQ(_Estimator):
         *,
         levels: int = 8,
         hidden: Literal["auto"] | tuple[int, ...] = "auto",
-        network: Literal["auto", "dense", "convolutional", "attention"] = "auto",
+        network: Literal["auto", "dense", "convolutional", "residual", "attention"] = "auto",
         activation: Literal["relu", "silu", "gelu", "tanh"] = "relu",
         data: str = "auto",
         likelihood: str = "auto",
+        largest_side: int | Literal["auto"] = "auto",
+        augment: tuple[Literal["flip", "shift", "crop"], ...] = (),
         missing: Literal["auto", "ignored", "modelled"] = "auto",
         prior: Literal["own", "flow_matching", "flow"] = "own",
         epochs: int | Literal["auto"] = "auto",
@@ -230,11 +257,17 @@ class IWAE(_Estimator):
         latent_dim: latent units; 'auto' picks a number from the data (default 8)
         draws: draws per row; 1 gives the VAE, more come closer to the likelihood (default 5)
         hidden: widths of the hidden layers, such as (400,); the decoder mirrors the encoder (default 'auto')
-        network: kind of network; convolutional: images, series; attention between columns: tables (default
-    'auto')
+        network: kind of network; convolutional: images, series; residual: images; attention between columns:
+    tables (default 'auto')
         activation: function between layers (default 'relu')
-        data: what rows are: 'table', 'image', 'counts', 'series', or told by their type (default 'auto')
-        likelihood: noise of numbers or pixels, such as 'gaussian' or 'bernoulli' (default 'auto')
+        data: what rows are: 'table', 'image', 'counts', 'series', 'text', 'words' (of texts), or told by their
+    type (default 'auto')
+        likelihood: noise of numbers or pixels, such as 'gaussian'; of texts the symbols, 'bytes' or 'byte_pairs'
+    (default 'auto')
+        largest_side: images: a longer side is reduced to this; 'auto': 64 where sizes differ, else as they are
+    (default 'auto')
+        augment: images: how training changes them at random; any of flip, shift, crop, such as (shift, crop)
+    (default ())
         missing: whether missing cells of a table have a probability; 'auto': with 'autoregressive' alone (default
     'auto')
         prior: what new codes are drawn from: the model's prior, or a flow fitted to the rows' codes (default
@@ -256,7 +289,8 @@ class IWAE(_Estimator):
     (the
         variant, a torch module), `offset_` (the score below which a row is an outlier), `step_offset_` (of
     series: the
-        score below which a step is unusual), `training_` (facts of the run),
+        score below which a step is unusual), `pixel_offset_` (of images: that of a pixel), `training_` (facts of
+    the run),
         `size_search_` (with latent_dim="auto": what each size achieved), `n_features_in_`, `feature_names_in_`.
     """
 
@@ -266,10 +300,12 @@ class IWAE(_Estimator):
         *,
         draws: int = 5,
         hidden: Literal["auto"] | tuple[int, ...] = "auto",
-        network: Literal["auto", "dense", "convolutional", "attention"] = "auto",
+        network: Literal["auto", "dense", "convolutional", "residual", "attention"] = "auto",
         activation: Literal["relu", "silu", "gelu", "tanh"] = "relu",
         data: str = "auto",
         likelihood: str = "auto",
+        largest_side: int | Literal["auto"] = "auto",
+        augment: tuple[Literal["flip", "shift", "crop"], ...] = (),
         missing: Literal["auto", "ignored", "modelled"] = "auto",
         prior: Literal["own", "flow_matching", "flow"] = "own",
         epochs: int | Literal["auto"] = "auto",
@@ -300,11 +336,17 @@ class LadderVAE(_Estimator):
         warmup: epochs over which the KL term's weight rises from 0, at most half of all (default 100.0)
         width: hidden units between the two layers of latents (default 64)
         hidden: widths of the hidden layers, such as (400,); the decoder mirrors the encoder (default 'auto')
-        network: kind of network; convolutional: images, series; attention between columns: tables (default
-    'auto')
+        network: kind of network; convolutional: images, series; residual: images; attention between columns:
+    tables (default 'auto')
         activation: function between layers (default 'relu')
-        data: what rows are: 'table', 'image', 'counts', 'series', or told by their type (default 'auto')
-        likelihood: noise of numbers or pixels, such as 'gaussian' or 'bernoulli' (default 'auto')
+        data: what rows are: 'table', 'image', 'counts', 'series', 'text', 'words' (of texts), or told by their
+    type (default 'auto')
+        likelihood: noise of numbers or pixels, such as 'gaussian'; of texts the symbols, 'bytes' or 'byte_pairs'
+    (default 'auto')
+        largest_side: images: a longer side is reduced to this; 'auto': 64 where sizes differ, else as they are
+    (default 'auto')
+        augment: images: how training changes them at random; any of flip, shift, crop, such as (shift, crop)
+    (default ())
         missing: whether missing cells of a table have a probability; 'auto': with 'autoregressive' alone (default
     'auto')
         prior: what new codes are drawn from: the model's prior, or a flow fitted to the rows' codes (default
@@ -326,7 +368,8 @@ class LadderVAE(_Estimator):
     (the
         variant, a torch module), `offset_` (the score below which a row is an outlier), `step_offset_` (of
     series: the
-        score below which a step is unusual), `training_` (facts of the run),
+        score below which a step is unusual), `pixel_offset_` (of images: that of a pixel), `training_` (facts of
+    the run),
         `size_search_` (with latent_dim="auto": what each size achieved), `n_features_in_`, `feature_names_in_`.
     """
 
@@ -338,10 +381,12 @@ class LadderVAE(_Estimator):
         warmup: float = 100.0,
         width: int = 64,
         hidden: Literal["auto"] | tuple[int, ...] = "auto",
-        network: Literal["auto", "dense", "convolutional", "attention"] = "auto",
+        network: Literal["auto", "dense", "convolutional", "residual", "attention"] = "auto",
         activation: Literal["relu", "silu", "gelu", "tanh"] = "relu",
         data: str = "auto",
         likelihood: str = "auto",
+        largest_side: int | Literal["auto"] = "auto",
+        augment: tuple[Literal["flip", "shift", "crop"], ...] = (),
         missing: Literal["auto", "ignored", "modelled"] = "auto",
         prior: Literal["own", "flow_matching", "flow"] = "own",
         epochs: int | Literal["auto"] = "auto",
@@ -372,11 +417,17 @@ class TopKAutoencoder(_Estimator):
         latent_dim: latent units; 'auto' picks a number from the data (default 8)
         active: features that a row lights, at most; latent_dim is how many there are (default 4)
         hidden: widths of the hidden layers, such as (400,); the decoder mirrors the encoder (default 'auto')
-        network: kind of network; convolutional: images, series; attention between columns: tables (default
-    'auto')
+        network: kind of network; convolutional: images, series; residual: images; attention between columns:
+    tables (default 'auto')
         activation: function between layers (default 'relu')
-        data: what rows are: 'table', 'image', 'counts', 'series', or told by their type (default 'auto')
-        likelihood: noise of numbers or pixels, such as 'gaussian' or 'bernoulli' (default 'auto')
+        data: what rows are: 'table', 'image', 'counts', 'series', 'text', 'words' (of texts), or told by their
+    type (default 'auto')
+        likelihood: noise of numbers or pixels, such as 'gaussian'; of texts the symbols, 'bytes' or 'byte_pairs'
+    (default 'auto')
+        largest_side: images: a longer side is reduced to this; 'auto': 64 where sizes differ, else as they are
+    (default 'auto')
+        augment: images: how training changes them at random; any of flip, shift, crop, such as (shift, crop)
+    (default ())
         missing: whether missing cells of a table have a probability; 'auto': with 'autoregressive' alone (default
     'auto')
         prior: what new codes are drawn from: the model's prior, or a flow fitted to the rows' codes (default
@@ -398,7 +449,8 @@ class TopKAutoencoder(_Estimator):
     (the
         variant, a torch module), `offset_` (the score below which a row is an outlier), `step_offset_` (of
     series: the
-        score below which a step is unusual), `training_` (facts of the run),
+        score below which a step is unusual), `pixel_offset_` (of images: that of a pixel), `training_` (facts of
+    the run),
         `size_search_` (with latent_dim="auto": what each size achieved), `n_features_in_`, `feature_names_in_`.
     """
 
@@ -408,10 +460,12 @@ class TopKAutoencoder(_Estimator):
         *,
         active: int = 4,
         hidden: Literal["auto"] | tuple[int, ...] = "auto",
-        network: Literal["auto", "dense", "convolutional", "attention"] = "auto",
+        network: Literal["auto", "dense", "convolutional", "residual", "attention"] = "auto",
         activation: Literal["relu", "silu", "gelu", "tanh"] = "relu",
         data: str = "auto",
         likelihood: str = "auto",
+        largest_side: int | Literal["auto"] = "auto",
+        augment: tuple[Literal["flip", "shift", "crop"], ...] = (),
         missing: Literal["auto", "ignored", "modelled"] = "auto",
         prior: Literal["own", "flow_matching", "flow"] = "own",
         epochs: int | Literal["auto"] = "auto",
@@ -443,11 +497,17 @@ class VAE(_Estimator):
         mask_fraction: share of cells hidden from the encoder in training (tables, counts, series) (default 0.0)
         kl: how the KL term is found (default 'closed form')
         hidden: widths of the hidden layers, such as (400,); the decoder mirrors the encoder (default 'auto')
-        network: kind of network; convolutional: images, series; attention between columns: tables (default
-    'auto')
+        network: kind of network; convolutional: images, series; residual: images; attention between columns:
+    tables (default 'auto')
         activation: function between layers (default 'relu')
-        data: what rows are: 'table', 'image', 'counts', 'series', or told by their type (default 'auto')
-        likelihood: noise of numbers or pixels, such as 'gaussian' or 'bernoulli' (default 'auto')
+        data: what rows are: 'table', 'image', 'counts', 'series', 'text', 'words' (of texts), or told by their
+    type (default 'auto')
+        likelihood: noise of numbers or pixels, such as 'gaussian'; of texts the symbols, 'bytes' or 'byte_pairs'
+    (default 'auto')
+        largest_side: images: a longer side is reduced to this; 'auto': 64 where sizes differ, else as they are
+    (default 'auto')
+        augment: images: how training changes them at random; any of flip, shift, crop, such as (shift, crop)
+    (default ())
         missing: whether missing cells of a table have a probability; 'auto': with 'autoregressive' alone (default
     'auto')
         prior: what new codes are drawn from: the model's prior, or a flow fitted to the rows' codes (default
@@ -469,7 +529,8 @@ class VAE(_Estimator):
     (the
         variant, a torch module), `offset_` (the score below which a row is an outlier), `step_offset_` (of
     series: the
-        score below which a step is unusual), `training_` (facts of the run),
+        score below which a step is unusual), `pixel_offset_` (of images: that of a pixel), `training_` (facts of
+    the run),
         `size_search_` (with latent_dim="auto": what each size achieved), `n_features_in_`, `feature_names_in_`.
     """
 
@@ -483,10 +544,12 @@ class VAE(_Estimator):
         mask_fraction: float = 0.0,
         kl: Literal["closed form", "sampled"] = "closed form",
         hidden: Literal["auto"] | tuple[int, ...] = "auto",
-        network: Literal["auto", "dense", "convolutional", "attention"] = "auto",
+        network: Literal["auto", "dense", "convolutional", "residual", "attention"] = "auto",
         activation: Literal["relu", "silu", "gelu", "tanh"] = "relu",
         data: str = "auto",
         likelihood: str = "auto",
+        largest_side: int | Literal["auto"] = "auto",
+        augment: tuple[Literal["flip", "shift", "crop"], ...] = (),
         missing: Literal["auto", "ignored", "modelled"] = "auto",
         prior: Literal["own", "flow_matching", "flow"] = "own",
         epochs: int | Literal["auto"] = "auto",

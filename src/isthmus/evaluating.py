@@ -13,7 +13,8 @@ from . import domains
 from .core.errors import DataError, OptionError
 from .core.randomness import Randomness, seed_from
 from .domains.base import Rows
-from .evaluation import generation, prediction, privacy
+from .domains.image import Image
+from .evaluation import generation, picture_features, prediction, privacy
 from .evaluation.rows import features, subsample
 
 REAL, SYNTHETIC, HOLDOUT = "the real rows", "the synthetic rows", "the hold-out rows"
@@ -55,6 +56,8 @@ MEASURES = {
     "c2st_auroc": Measure("told from real rows, AUROC", "0.5"),
     "density": Measure("density", "1"),
     "coverage": Measure("coverage", "1"),
+    "frechet_distance": Measure("Fréchet distance of features", "as real"),
+    "kernel_distance": Measure("kernel distance of features", "0", 4),
     "prediction": Measure("prediction", "as real"),
     "exact_copies": Measure("exact copies of real rows", "as real", 2, percent=True),
     "copied_share": Measure("nearer to real than to hold-out rows", "50 %", 1, percent=True),
@@ -121,6 +124,7 @@ class Sets:
     holdout: np.ndarray | None
     categorical: np.ndarray
     names: list[str]  # of the columns; empty for pixels
+    squares: list[np.ndarray] | None  # of images, in the order of the sets
     seed: int
 
     @property
@@ -155,6 +159,9 @@ def evaluate(
     real_likeness = dict.fromkeys(LIKENESS) if sets.holdout is None else _likeness(sets, sets.real, against)[0]
     measures = {name: {"synthetic": likeness[name], "real": real_likeness[name]} for name in LIKENESS}
     facts = _counts(sets) | {"compared_with": "real" if sets.holdout is None else "holdout", "measures": measures}
+    if sets.squares is not None:
+        measures |= _picture_distances(sets.squares, sets)
+        facts["extractor"] = picture_features.EXTRACTOR
     if target_place is not None:
         facts["target"], measures["prediction"] = _prediction(sets, target_place)
     measures |= _privacy(sets)
@@ -172,21 +179,23 @@ def privacy_of(real: Rows, synthetic: Rows, holdout: Rows | None = None, random_
 def _sets(real: Rows, synthetic: Rows, holdout: Rows | None, random_state: Any) -> Sets:
     given = {REAL: real, SYNTHETIC: synthetic} | ({} if holdout is None else {HOLDOUT: holdout})
     kind = domains.choose(real)
-    for name, rows in given.items():
+    for name, rows in list(given.items()):
         if not kind.accepts(rows):
             what = type(rows).__name__
             raise DataError(f"{name}: of type {what}, which is no {kind.name} data as {REAL} are; give both alike")
-        if not rows.shape[0]:
+        given[name] = kind.indexed(rows)
+        if not given[name].shape[0]:
             raise DataError(f"{name}: there are none; give at least one")
     domain, tensors = kind.fit_together(given)
-    matrices = [domain.values(x) for x in tensors]
-    images = domain.picture_kind == "image"
+    summed = not domain.side_by_side
+    matrices = [domain.summary(x)[0] if summed else domain.values(x) for x in tensors]
     return Sets(
         real=matrices[0],
         synthetic=matrices[1],
         holdout=matrices[2] if len(matrices) > 2 else None,
-        categorical=domain.categorical,
-        names=[] if images else domain.column_names,
+        categorical=domain.summary(tensors[0])[1] if summed else domain.categorical,
+        names=domain.summary_names if domain.named_columns else [],
+        squares=[domain.squares(x, picture_features.SIDE) for x in tensors] if isinstance(domain, Image) else None,
         seed=seed_from(random_state),
     )
 
@@ -227,6 +236,22 @@ def _likeness(sets: Sets, rows: np.ndarray, against: np.ndarray) -> tuple[dict[s
             for place in np.argsort(-trends, kind="stable")[:WORST]
         ]
     return measures, details
+
+
+def _picture_distances(squares: list[np.ndarray], sets: Sets) -> Measures:
+    """Distances between features of images, to the hold-out where there is one, and else to the real ones."""
+    real, synthetic, *holdout = squares
+    against = holdout[0] if holdout else real
+    found = {"synthetic": (synthetic, against)} | ({"real": (real, against)} if holdout else {})
+    distances = {
+        name: picture_features.feature_distances(*pair, sets.draws("features of pictures"))
+        for name, pair in found.items()
+        if min(map(len, pair)) > 1
+    }
+    return {
+        name: {of: distances[of][name] if of in distances else None for of in ("synthetic", "real")}
+        for name in ("frechet_distance", "kernel_distance")
+    }
 
 
 def _prediction(sets: Sets, target: int) -> tuple[dict[str, Any], dict[str, float | None]]:

@@ -47,6 +47,7 @@ def save(estimator: Estimator | Detector, path: str | Path) -> None:
         "domain": {"name": estimator.domain_.name, "schema": estimator.domain_.schema()},
         "offset": estimator.offset_,
         "step_offset": getattr(estimator, "step_offset_", None),
+        "pixel_offset": getattr(estimator, "pixel_offset_", None),
         "n_features_in": estimator.n_features_in_,
         "feature_names_in": [str(name) for name in getattr(estimator, "feature_names_in_", [])] or None,
         "history": estimator.history_,
@@ -71,7 +72,10 @@ def load_estimator(path: str | Path, *, device: str = "auto") -> Estimator:
     """`load`, for what a detector cannot do: raises ModelFileError if the file holds one."""
     loaded = _load(Path(path), device)
     if isinstance(loaded, Detector):
-        raise ModelFileError(f"{path}: holds a detector, which only scores rows; give a model that `isthmus fit` wrote")
+        raise ModelFileError(
+            f"{path}: holds a detector, which only scores rows; give another model, such as `isthmus fit --model vae` "
+            "writes"
+        )
     return loaded
 
 
@@ -123,8 +127,9 @@ def _revive(tensors: dict[str, Tensor], facts: dict[str, Any], device: str) -> E
     estimator._code_prior = code_prior
     estimator.model_ = model.to(estimator._device).eval()
     estimator.offset_ = float(facts["offset"])
-    if facts.get("step_offset") is not None:
-        estimator.step_offset_ = float(facts["step_offset"])
+    for name in ("step_offset", "pixel_offset"):
+        if facts.get(name) is not None:
+            setattr(estimator, f"{name}_", float(facts[name]))
     estimator.n_features_in_ = int(facts["n_features_in"])
     if facts["feature_names_in"] is not None:
         estimator.feature_names_in_ = np.array(facts["feature_names_in"], dtype=object)

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from isthmus.files.reading import read
-from isthmus.files.writing import write_rows, write_table
+from isthmus.files.writing import write_table
 
 from .conftest import run
 
@@ -59,9 +59,10 @@ def _folder_without_images(folder: Path) -> Path:
     return folder / "pictures"
 
 
-def _zero_byte_image(folder: Path) -> Path:
-    write_rows(read("digits").rows[:20], folder / "pictures")
-    (folder / "pictures" / "07.png").write_bytes(b"")
+def _zero_byte_images(folder: Path) -> Path:
+    (folder / "pictures").mkdir()
+    for name in ("07.png", "08.png"):
+        (folder / "pictures" / name).write_bytes(b"")
     return folder / "pictures"
 
 
@@ -87,7 +88,7 @@ BAD_DATA: list[tuple[str, Make, list[str]]] = [
     ("not UTF-8", _bytes("data.csv", b"a,b\n\xff\xfe,1\n"), ["data.csv", "UTF-8"]),
     ("ragged rows", _bytes("data.csv", b"a,b\n1,2\n3\n"), ["data.csv", "row"]),
     ("folder without images", _folder_without_images, ["pictures", "images"]),
-    ("zero-byte image", _zero_byte_image, ["07.png", "empty"]),
+    ("zero-byte images", _zero_byte_images, ["07.png", "empty"]),
     ("text file", _bytes("data.txt", b"once upon a time"), ["data.txt"]),
     ("array of objects", _array(np.array([{"a": 1}, None], dtype=object)), ["data.npy", "objects"]),
 ]
@@ -131,7 +132,7 @@ class TestData:
         [
             *(case[1:] for case in BAD_DATA if case[0] in ("missing file", "empty file", "damaged file")),
             (_table(species=["Adelie"] * 3, sex=["male"] * 3), ["island", "missing"]),
-            (_zero_byte_image, ["07.png"]),
+            (_zero_byte_images, ["07.png"]),
             (_array(np.zeros((4, 6, 6))), ["images", "table"]),
             (_array(np.zeros((4, 3))), ["3", "8"]),
         ],
@@ -140,7 +141,7 @@ class TestData:
             "empty file",
             "damaged file",
             "wrong columns",
-            "zero-byte image",
+            "zero-byte images",
             "wrong kind",
             "too narrow",
         ],

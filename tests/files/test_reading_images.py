@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from isthmus import domains
 from isthmus.core.errors import DataError
 from isthmus.files import images, limits
 from isthmus.files.reading import read
@@ -71,14 +72,21 @@ def test_images_in_one_folder_have_no_labels(tmp_path):
     assert read(tmp_path).labels == {}
 
 
-def test_transparent_pixels_are_put_on_white(tmp_path):
+def test_transparent_pixels_are_put_on_white_where_not_all_images_have_some(tmp_path):
     pixels = np.zeros((2, 2, 4), np.uint8)
     pixels[0, 0] = [10, 20, 30, 255]
-    save(tmp_path, [pixels])
+    save(tmp_path, [pixels, np.full((2, 2, 3), 7, np.uint8)])
     source = read(tmp_path)
+    assert source.rows.shape == (2, 2, 2, 3)
     assert source.rows[0, 0, 0].tolist() == [10, 20, 30]
     assert (source.rows[0].reshape(-1, 3)[1:] == 255).all()
     assert source.notes == ("images with transparency, put on white: 1",)
+
+
+def test_opacity_is_a_channel_where_all_images_have_some(tmp_path):
+    pixels = RANDOM.integers(0, 255, (3, 5, 4, 4), np.uint8)
+    save(tmp_path, pixels)
+    np.testing.assert_array_equal(read(tmp_path).rows, pixels)
 
 
 def test_opaque_images_with_an_alpha_channel_are_not_noted(tmp_path):
@@ -88,10 +96,54 @@ def test_opaque_images_with_an_alpha_channel_are_not_noted(tmp_path):
     assert source.notes == ()
 
 
-def test_sixteen_bits_become_the_upper_eight(tmp_path):
-    wide = RANDOM.integers(0, 2**16, (1, 5, 4), np.uint16)
+def test_sixteen_bits_stay_where_all_images_have_them(tmp_path):
+    wide = RANDOM.integers(0, 2**16, (2, 5, 4), np.uint16)
     save(tmp_path, wide)
-    np.testing.assert_array_equal(read(tmp_path).rows, wide >> 8)
+    rows = read(tmp_path).rows
+    assert rows.dtype == np.uint16
+    np.testing.assert_array_equal(rows, wide)
+
+
+def test_sixteen_bits_become_the_upper_eight_beside_eight(tmp_path):
+    wide = RANDOM.integers(0, 2**16, (1, 5, 4), np.uint16)
+    save(tmp_path, [*wide, GREY[0]])
+    source = read(tmp_path)
+    np.testing.assert_array_equal(source.rows, [wide[0] >> 8, GREY[0]])
+    assert source.notes == ("images with 16 bits per pixel, of which the upper 8 were kept: 1",)
+
+
+def test_images_of_many_sizes_keep_their_own(tmp_path):
+    pixels = [GREY[0], COLOUR[1][:3], GREY[2][:, :2], np.array([[7]], np.uint8)]
+    save(tmp_path, pixels)
+    rows = read(tmp_path).rows
+    assert [each.shape for each in rows] == [(5, 4, 3), (3, 4, 3), (5, 2, 3), (1, 1, 3)]  # one in colour makes all so
+    np.testing.assert_array_equal(rows[1], COLOUR[1][:3])
+    for place in (0, 2, 3):
+        np.testing.assert_array_equal(rows[place], np.repeat(pixels[place][..., None], 3, -1))
+
+
+def test_grey_images_of_many_sizes_have_one_channel(tmp_path):
+    save(tmp_path, [GREY[0], GREY[1][:3]])
+    rows = read(tmp_path).rows
+    assert [each.shape for each in rows] == [(5, 4, 1), (3, 4, 1)]
+    assert domains.choose(rows).name == "image"
+
+
+def test_files_that_cannot_be_read_are_left_out_and_named(tmp_path):
+    save(tmp_path, GREY)
+    (tmp_path / "1.png").write_bytes((tmp_path / "1.png").read_bytes()[:40])
+    (tmp_path / "3.png").write_bytes(b"")
+    source = read(tmp_path)
+    np.testing.assert_array_equal(source.rows, GREY[[0, 2, 4, 5]])
+    assert source.row_ids == ["0.png", "2.png", "4.png", "5.png"]
+    assert source.notes == ("images left out because they cannot be read: 2 (1.png, 3.png)",)
+
+
+def test_with_no_image_left_the_first_one_says_why(tmp_path):
+    for name in ("0.png", "1.png"):
+        (tmp_path / name).write_bytes(b"no image")
+    with pytest.raises(DataError, match=r"0\.png: cannot be read as an image"):
+        read(tmp_path)
 
 
 def test_black_and_white_is_0_and_255(tmp_path):

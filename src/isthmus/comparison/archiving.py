@@ -4,7 +4,7 @@ import gzip
 import io
 import lzma
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,8 @@ from ..compression.latent.codec import NOISES as LATENT_NOISES
 from ..compression.latent.codec import LatentCodec
 from ..core.sparse import HeldRows, SparseRows
 from ..domains.base import Domain
+from ..domains.image import Image
+from ..domains.multipart import Multipart
 from ..files.writing import csv_bytes, table_of
 from .contenders import Autoencoding, Contender
 
@@ -77,17 +79,7 @@ def _comes_back(codec: LatentCodec, rows: Any) -> bool:
 def general_tools(domain: Domain, test: HeldRows) -> dict[str, Any]:
     """`compression_baselines` in facts.json: bytes per row of the same rows as plain files, through general tools."""
     x = archived_rows(test)
-    rows = domain.rows(x)
-    others: dict[str, Callable[[], int]]
-    if isinstance(x, SparseRows):
-        form, plain, others = "compressed sparse rows", _sparse_bytes(x), {}
-    elif domain.places is not None:
-        form, plain, others = "raw numbers", _numbers(rows), {}
-    elif domain.picture_kind == "image":
-        form, plain, others = "raw pixels", np.ascontiguousarray(rows).tobytes(), _image_sizes(rows)
-    else:
-        table = table_of(rows, "rows").replace_schema_metadata(None)
-        form, plain, others = "CSV", csv_bytes(table), {"Parquet, zstd -19": lambda: _parquet_size(table)}
+    form, plain, others = _plain_form(domain, x)
     sizes: dict[str, Callable[[], int]] = {name: lambda tool=tool: len(tool(plain)) for name, tool in TOOLS.items()}
     inputs = dict.fromkeys(sizes, form) | dict.fromkeys(others, "columns" if form == "CSV" else "each image alone")
     return {
@@ -98,11 +90,32 @@ def general_tools(domain: Domain, test: HeldRows) -> dict[str, Any]:
     }
 
 
-def _numbers(series: Any) -> bytes:
-    """Series as their numbers, one after another; those of a table by its columns."""
-    if isinstance(series, pa.Table):
-        return b"".join(column.to_numpy().tobytes() for column in series.columns)
-    return b"".join(np.ascontiguousarray(each).tobytes() for each in series)
+def _plain_form(domain: Domain, x: HeldRows) -> tuple[str, bytes, dict[str, Callable[[], int]]]:
+    """What plain files of these rows are called, their bytes, and what formats of their own make of them."""
+    if isinstance(x, SparseRows):
+        return "compressed sparse rows", _sparse_bytes(x), {}
+    if isinstance(domain, Multipart):
+        parts = zip(domain.parts.values(), domain.layout.split(x), strict=True)
+        return "parts, one after another", b"".join(_plain_form(part, own)[1] for part, own in parts), {}
+    if isinstance(domain, Image) and not domain.whole:
+        pictures = domain.as_worked_on(x)
+        return "raw pixels, as worked on", _numbers(pictures), _image_sizes(pictures)
+    rows = domain.rows(x)
+    if domain.picture_kind == "text":
+        return "a text a line", "".join(f"{text}\n" for text in rows).encode(), {}
+    if domain.place_name == "step":
+        return "raw numbers", _numbers(rows), {}
+    if domain.picture_kind == "image":
+        return "raw pixels", _numbers(rows), _image_sizes(rows)
+    table = table_of(rows, "rows").replace_schema_metadata(None)
+    return "CSV", csv_bytes(table), {"Parquet, zstd -19": lambda: _parquet_size(table)}
+
+
+def _numbers(rows: Any) -> bytes:
+    """Series and images as their numbers, one after another; those of a table by its columns."""
+    if isinstance(rows, pa.Table):
+        return b"".join(column.to_numpy().tobytes() for column in rows.columns)
+    return b"".join(np.ascontiguousarray(each).tobytes() for each in rows)
 
 
 def _sparse_bytes(x: SparseRows) -> bytes:
@@ -143,17 +156,17 @@ FORMATS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-def _image_sizes(images: np.ndarray) -> dict[str, Callable[[], int]]:
+def _image_sizes(images: Sequence[np.ndarray] | np.ndarray) -> dict[str, Callable[[], int]]:
     return {name: lambda given=given: _image_size(images, *given) for name, given in FORMATS.items()}
 
 
-def _image_size(images: np.ndarray, format_name: str, settings: dict[str, Any]) -> int:
+def _image_size(images: Sequence[np.ndarray] | np.ndarray, format_name: str, settings: dict[str, Any]) -> int:
     """Bytes of all images, each a file of its own. Raises ValueError where the format is not for them."""
     PIL.Image.init()
     if format_name not in PIL.Image.SAVE:
         raise ValueError("no encoder of this format is installed")
-    if images.dtype not in (np.uint8, np.bool_):
-        raise ValueError(f"pixels are {images.dtype}; only those of 8 bits are tried")
+    if images[0].dtype not in (np.uint8, np.bool_):
+        raise ValueError(f"pixels are {images[0].dtype}; only those of 8 bits are tried")
     size = 0
     for pixels in images:
         stream = io.BytesIO()

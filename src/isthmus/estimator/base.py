@@ -21,6 +21,7 @@ from ..core.options import Options
 from ..core.randomness import Randomness, seed_from
 from ..core.sparse import HeldRows, dense, joined
 from ..domains.base import Domain, Rows
+from ..domains.image import Image
 from ..domains.table.evidence import Evidence
 from ..files.streaming import Stream
 from ..parts.likelihood import Likelihood
@@ -37,13 +38,10 @@ from .fitting import Fitting, Trained, split
 from .imputing import check_imputable, filled, imputed, table_of
 from .inference import BATCH, as_input, batch_rows, chosen_device, in_batches, scoring_rows, steady_products
 from .options import SharedOptions
+from .places import MOST_PICTURES, place_scores, unusual_threshold
 from .sampling import MOST_PRIOR_ROWS, MOST_SEARCH_ROWS, sampled
 from .size_search import search
-from .steps import step_scores, unusual_threshold
 from .unusual_cells import check_explicable
-
-# The threshold between inliers and outliers is a quantile of at most this many fitted rows' scores.
-MOST_CALIBRATION_ROWS = 5_000
 
 
 class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin, BaseEstimator):
@@ -51,7 +49,7 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin,
 
     Learnt attributes: `history_` (one dict per epoch), `latent_dim_`, `domain_` (the data's schema), `model_` (the
     variant, a torch module), `offset_` (the score below which a row is an outlier), `step_offset_` (of series: the
-    score below which a step is unusual), `training_` (facts of the run),
+    score below which a step is unusual), `pixel_offset_` (of images: that of a pixel), `training_` (facts of the run),
     `size_search_` (with latent_dim="auto": what each size achieved), `n_features_in_`, `feature_names_in_`.
     """
 
@@ -64,6 +62,7 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin,
     latent_dim_: int
     offset_: float
     step_offset_: float
+    pixel_offset_: float
     history_: list[dict[str, Any]]
     training_: dict[str, Any]
     size_search_: list[dict[str, Any]]
@@ -216,13 +215,14 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin,
         One row for each row of X and column that the rest of the row makes surprising, the worst first: `row` (its
         number in X), `score` (that of `score_samples`), `column`, `value` and `expected` (text, in the column's own
         units), and `excess`: how much more surprising the cell is than its column usually is, in nats. Of series the
-        stretches of steps below `step_offset_` are told, with value and expectation at the worst step.
-        Raises DataError for images, whose columns are pixels, and OptionError for a count below 1.
+        stretches of steps below `step_offset_` are told, with value and expectation at the worst step; of images the
+        regions of pixels below `pixel_offset_`, with the means of their pixels.
+        Raises DataError for counts, and OptionError for a count below 1.
         """
         from ..explaining import explained_scores
 
         x = self._tensors(X)
-        check_explicable(self.domain_, most_columns, steps=True)
+        check_explicable(self.domain_, most_columns, places=True)
         return explained_scores(self, dense(x), self.score_tensors(x), most_columns)
 
     def explain(self, X: Rows | None = None) -> dict[str, Any]:
@@ -246,9 +246,25 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin,
         Raises DataError for rows that are no series.
         """
         x = self._tensors(X)
-        if self.domain_.places is None:
+        if self.domain_.place_name != "step":
             raise DataError(f"steps are those of series; the model was fitted to {self.domain_.name} data")
-        return step_scores(self.model_, self.domain_, dense(x), self._device, self.step_offset_)
+        return place_scores(self.model_, self.domain_, dense(x), self._device, self.step_offset_)
+
+    def score_pixels(self, X: Rows) -> np.ndarray | list[np.ndarray]:
+        """For images: log p of each pixel given the image's code, its channels together; higher is more usual.
+
+        Of images in one array (rows, height, width), of images one by one a list of arrays (height, width), each in its
+        image's own size. In nats of the pixels that are worked on: of images that are reduced, those of the reduced
+        one, with straight lines between. Pixels below `pixel_offset_` are as unusual as one in a thousand of those that
+        were fitted. The code is that of the image's usual part, as in `score_steps`.
+        Raises DataError for rows that are no images.
+        """
+        x = self._tensors(X)
+        if not isinstance(self.domain_, Image):
+            raise DataError(f"pixels are those of images; the model was fitted to {self.domain_.name} data")
+        scores = place_scores(self.model_, self.domain_, dense(x), self._device, self.pixel_threshold())
+        planes = self.domain_.on_own_pixels(dense(x), scores)
+        return planes if self.domain_.canvas is not None else np.stack(planes)
 
     def compress(self, X: Rows) -> bytes:
         """Rows as the bytes of an archive, from which `decompress` gives them back bit for bit.
@@ -264,7 +280,7 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin,
 
         check_is_fitted(self)
         tensor = self._tensors(X)
-        codec = LatentCodec.from_model(self.model_, self.domain_, tensor[:MOST_CALIBRATION_ROWS], len(tensor))
+        codec = LatentCodec.from_model(self.model_, self.domain_, tensor[: self.domain_.calibration_rows], len(tensor))
         stream = BytesIO()
         write(stream, codec, chunks(X if isinstance(X, np.ndarray) else table_of(X, "rows")))
         return stream.getvalue()
@@ -328,7 +344,7 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin,
     def encode_tensors(self, x: HeldRows) -> Tensor:
         """Codes (rows, latent_dim), float32, on the CPU."""
         return in_batches(
-            lambda rows: self.model_.posterior(as_input(rows)).mean, x, batch_rows(_width(x)), self._device
+            lambda rows: self.model_.posterior(as_input(rows)).mean, x, batch_rows(self._row_numbers(x)), self._device
         )
 
     def reconstruct_tensors(self, x: HeldRows) -> Tensor:
@@ -338,11 +354,11 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin,
             rows = as_input(rows)
             return self.model_.likelihood(self.model_.posterior(rows).mean).given(rows).mode()
 
-        return in_batches(guess, x, batch_rows(_width(x)), self._device)
+        return in_batches(guess, x, batch_rows(self._row_numbers(x)), self._device)
 
     def decode_tensors(self, codes: Tensor) -> Tensor:
         """The best single guess of the rows with these codes."""
-        size = batch_rows(self.n_features_in_)
+        size = batch_rows(self.n_features_in_ * self.domain_.numbers_per_cell)
         return in_batches(lambda batch: self.model_.likelihood(batch).mode(), codes, size, self._device)
 
     def score_tensors(self, x: HeldRows, draws: int = 16) -> np.ndarray:
@@ -353,7 +369,7 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin,
             randomness = Randomness(self._seed, "score", device=self._device)
             return self.model_.log_bound(as_input(batch), randomness, draws, shared=True)
 
-        bounds = in_batches(bound, x, scoring_rows(_width(x), draws), self._device).double()
+        bounds = in_batches(bound, x, scoring_rows(self._row_numbers(x), draws), self._device).double()
         return (bounds + self.domain_.log_volume(x)).numpy()
 
     def sample_tensors(self, rows: int, seed: int, noise: bool = True) -> HeldRows:
@@ -392,13 +408,24 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin,
             batches = (batch.to(self._device) for batch in as_input(learned).split(BATCH))
             self.model_.fit_prior(batches, Randomness(self._seed, "prior", device=self._device))
         self._code_prior = None if shared.prior == "own" else self._fitted_prior(shared.prior, learned)
-        if len(x) > MOST_CALIBRATION_ROWS:
-            x = x[Randomness(self._seed, "calibration").permutation(len(x))[:MOST_CALIBRATION_ROWS]]
+        if len(x) > (most := self.domain_.calibration_rows):
+            x = x[Randomness(self._seed, "calibration").permutation(len(x))[:most]]
         self.offset_ = float(np.quantile(self.score_tensors(x), shared.contamination))
-        if self.domain_.places is not None:
-            self.step_offset_ = unusual_threshold(step_scores(self.model_, self.domain_, dense(x), self._device))
+        if self.domain_.place_name == "step":
+            self.step_offset_ = self._place_threshold(dense(x))
+        elif self.domain_.place_name == "pixel":
+            self.pixel_offset_ = self._place_threshold(dense(x[:MOST_PICTURES]))
 
     # Inside.
+
+    def pixel_threshold(self) -> float:
+        """`pixel_offset_`; of a model that was saved before there was one, that of images which the model draws."""
+        if not hasattr(self, "pixel_offset_"):
+            self.pixel_offset_ = self._place_threshold(dense(self.sample_tensors(MOST_PICTURES, self._seed)))
+        return self.pixel_offset_
+
+    def _place_threshold(self, x: Tensor) -> float:
+        return unusual_threshold(place_scores(self.model_, self.domain_, x, self._device))
 
     @classmethod
     def variant(cls) -> type[Variant]:
@@ -461,10 +488,14 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin,
         source = self.model_.prior() if self._code_prior is None else self._code_prior
         return self.model_.likelihood(source.sample(self._drawn_rows, randomness))
 
+    def _row_numbers(self, x: HeldRows) -> int:
+        """Numbers that networks hold for each row."""
+        return math.prod(x.shape[1:]) * self.domain_.numbers_per_cell
+
     @property
     def _drawn_rows(self) -> int:
         """Rows of a batch of new ones: fewer where they are wide."""
-        return min(BATCH, batch_rows(self.n_features_in_))
+        return min(BATCH, batch_rows(self.n_features_in_ * self.domain_.numbers_per_cell))
 
     def _tensors(self, X: Rows) -> HeldRows:
         """Rows, checked against those that were fitted, as the domain's tensor."""
@@ -527,8 +558,3 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin,
 def _check_count(name: str, value: Any) -> None:
     if not isinstance(value, int | np.integer) or value < 1:
         raise OptionError(f"{name}={value!r}: should be a whole number, at least 1")
-
-
-def _width(x: HeldRows) -> int:
-    """Numbers in each row."""
-    return math.prod(x.shape[1:])

@@ -1,6 +1,5 @@
 """What rows and codes must be before a model sees them; whatever is wrong is said in terms of the user's own data."""
 
-import math
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,9 @@ from ..files.streaming import Stream
 from ..variants.base import Variant
 from .options import SharedOptions
 
+# Options that only some kinds of data have.
+FIT_OPTIONS = ("largest_side",)
+
 
 def checked_rows(estimator: Any, X: Rows, reset: bool, gaps: bool = False) -> Rows:
     """Rows that a domain can take. With `reset` their width and names are learnt, without it they are compared. With
@@ -29,11 +31,13 @@ def checked_rows(estimator: Any, X: Rows, reset: bool, gaps: bool = False) -> Ro
             f"{X.name}: only fit() takes a stream whole; take its rows a few at a time, as in "
             "[model.transform(rows) for rows in stream]"
         )
-    kind = _named_domain(estimator, X, reset)
+    if not reset and hasattr(estimator, "domain_") and estimator.domain_.checks_rows:
+        check_fits_domain(X, estimator.domain_)
+    kind = _checking_domain(estimator, X, reset)
     if kind is not None:
-        return _checked_by_domain(estimator, kind.indexed(X), reset)
+        return _counted(estimator, kind.indexed(X), kind, reset)
     if isinstance(X, np.ndarray) and X.ndim in (3, 4):
-        return _checked_images(estimator, X, reset)
+        return _counted(estimator, X, domains.find("image"), reset)
     if scipy.sparse.issparse(X):
         return _checked_counts(estimator, X, reset)
     if not isinstance(X, np.ndarray) and domains.find("table").accepts(X):
@@ -51,13 +55,26 @@ def fitted_domain(rows: Rows, shared: SharedOptions) -> Domain:
         raise OptionError(f"likelihood={shared.likelihood!r}: for {kind.name} data it is 'auto' or one of {known}")
     if rows.shape[0] < 2:
         raise DataError("1 sample (one row) is too few to learn from; give at least 2 rows")
-    return kind.fit(rows, shared.likelihood, missing=shared.missing)
+    return domain_of(kind, rows, shared)
+
+
+def domain_of(kind: type[Domain], rows: Rows, shared: SharedOptions, strict: bool = True) -> Domain:
+    """A domain of this kind fitted to rows, with the options that are its own; raises OptionError for one that is
+    another kind's."""
+    declared = SharedOptions.declared()
+    for name in FIT_OPTIONS:
+        if name not in kind.fit_options and getattr(shared, name) != declared[name].default:
+            raise OptionError(f"{name}={getattr(shared, name)!r}: {kind.name} data has no such option; leave it out")
+    if shared.augment and not set(shared.augment) <= set(kind.augmentations):
+        raise OptionError(f"augment={','.join(shared.augment)}: is for images, and this is {kind.name} data")
+    own = {name: getattr(shared, name) for name in kind.fit_options}
+    return kind.fit(rows, shared.likelihood, strict=strict, missing=shared.missing, **own)
 
 
 def check_fits_domain(rows: Rows, domain: Domain) -> None:
     """Refuse images where a table was fitted, and the other way round."""
     if not domain.accepts(rows):
-        raise DataError(f"the model was fitted to {domain.name} data; {_described(rows)} cannot be that")
+        raise DataError(f"the model was fitted to {domain.called}; {_described(rows)} cannot be that")
 
 
 def check_latent_dim(latent_dim: int, variant: type[Variant], rows: int | None = None) -> None:
@@ -87,42 +104,28 @@ def checked_codes(codes: Any, latent_dim: int) -> Tensor:
     return torch.tensor(array)
 
 
-def _named_domain(estimator: Any, X: Rows, reset: bool) -> type[Domain] | None:
-    """The domain that checks rows itself, if they are its own: series."""
-    series = domains.find("series")
+def _checking_domain(estimator: Any, X: Rows, reset: bool) -> type[Domain] | None:
+    """The domain that checks rows itself, if they are its own."""
     if not reset and hasattr(estimator, "domain_"):
-        ours = estimator.domain_.name == "series"
+        kind = type(estimator.domain_)
+    elif estimator.data != "auto":
+        kind = domains.find(estimator.data)
     else:
-        ours = estimator.data == "series" or (estimator.data == "auto" and series.claims(X))
-    return series if ours and series.accepts(X) else None
-
-
-def _checked_by_domain(estimator: Any, X: Rows, reset: bool) -> Rows:
-    _check_count(len(X))
-    if reset:
-        first = X[0] if isinstance(X, np.ndarray) else np.empty(X.num_columns)
-        longest = max(len(each) for each in X) if isinstance(X, np.ndarray) else len(first)
-        estimator.n_features_in_ = max(1, int(longest * math.prod(np.shape(first)[1:])))
-        if hasattr(estimator, "feature_names_in_"):
-            del estimator.feature_names_in_
-    return X
-
-
-def _checked_images(estimator: Any, X: np.ndarray, reset: bool) -> np.ndarray:
-    _check_count(len(X))
-    if reset:
-        estimator.n_features_in_ = int(np.prod(X.shape[1:]))
-        if hasattr(estimator, "feature_names_in_"):
-            del estimator.feature_names_in_
-    return X
+        kind = next((kind for kind in map(domains.find, domains.names()) if kind.checks_rows and kind.claims(X)), None)
+    return kind if kind is not None and kind.checks_rows and kind.accepts(X) else None
 
 
 def _checked_counts(estimator: Any, X: Any, reset: bool) -> Any:
     if X.ndim != 2:
         raise DataError(f"sparse rows should be a matrix (rows, columns); these have shape {X.shape}")
+    return _counted(estimator, X, domains.find("counts"), reset)
+
+
+def _counted(estimator: Any, X: Rows, kind: type[Domain], reset: bool) -> Rows:
+    """Rows of a domain whose columns have no names for scikit-learn to remember; only their number."""
     _check_count(X.shape[0])
     if reset:
-        estimator.n_features_in_ = X.shape[1]
+        estimator.n_features_in_ = kind.numbers_per_row(X)
         if hasattr(estimator, "feature_names_in_"):
             del estimator.feature_names_in_
     return X

@@ -24,7 +24,7 @@ from ..training.loop import train
 from ..training.progress import Progress
 from ..training.run import Observer, Outcome, Plan
 from ..training.state import TrainingState
-from ..training.step import can_compile
+from ..training.step import Draw, can_compile
 from ..training.streaming import StreamedBatches
 from ..training.sweep import gains_from_company, sweep
 from ..variants.base import Variant
@@ -60,6 +60,12 @@ class Fitting:
     seed: int
     device: torch.device
     workers: Workers = ALONE
+
+    @property
+    def augment(self) -> Draw | None:
+        """What training does to a batch that validation does not see; None for nothing."""
+        kinds = self.shared.augment
+        return (lambda x, randomness: self.domain.augmented(x, kinds, randomness)) if kinds else None
 
     def build(self, latent_dim: int) -> Variant:
         """A new model with initial weights from the seed."""
@@ -111,7 +117,9 @@ class Fitting:
         resident, held_out = self._resident(x, validation)
         plans = [self.plan(len(x))] * len(models)
         with _progress(self.shared.verbose, f"{', '.join(map(str, latent_dims))} latent units") as shown:
-            outcomes = sweep(models, resident, held_out, plans, self.domain.draw, (*observers, *shown), checkpoint_of)
+            outcomes = sweep(
+                models, resident, held_out, plans, self.domain.draw, (*observers, *shown), checkpoint_of, self.augment
+            )
         failed = [outcome.failure for outcome in outcomes.values() if outcome.failure is not None]
         if len(failed) == len(outcomes):
             raise failed[0]
@@ -173,7 +181,18 @@ class Fitting:
         resident, held_out = self._resident(x, validation)
         with self.workers.listening():
             draw = self.domain.draw
-            return train(model, resident, held_out, plan, draw, observers, checkpoint, start, workers=self.workers)
+            return train(
+                model,
+                resident,
+                held_out,
+                plan,
+                draw,
+                observers,
+                checkpoint,
+                start,
+                workers=self.workers,
+                augment=self.augment,
+            )
 
     def _resident(
         self, x: HeldRows | StreamedBatches, validation: HeldRows | None

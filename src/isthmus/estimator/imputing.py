@@ -56,7 +56,7 @@ def imputed(model: Variant, domain: Domain, x: Tensor, copies: int | None, seed:
 def table_of(domain: Domain) -> Table:
     """The domain, which has to be that of a table."""
     if not isinstance(domain, Table):
-        raise DataError(f"missing cells are those of tables; the model was fitted to {domain.name} data")
+        raise DataError(f"missing cells are those of tables and series; the model was fitted to {domain.called}")
     return domain
 
 
@@ -67,7 +67,7 @@ def filled(domain: Domain, rows: Any, tensor: Tensor) -> Any:
 
 def check_imputable(domain: Domain) -> None:
     """Raises DataError unless cells of such rows can be missing and filled in: those of tables and of series."""
-    if domain.places is None:
+    if domain.place_name != "step" or not domain.side_by_side:
         table_of(domain)
 
 

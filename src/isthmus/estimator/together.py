@@ -27,7 +27,7 @@ def fit_together(
     plans = [fitting.plan(len(x)) for _, fitting in prepared]
     device = prepared[0][1].device
     resident, held_out = as_input(x).to(device), as_input(validation).to(device)
-    outcomes = sweep(models, resident, held_out, plans, domain.draw)
+    outcomes = sweep(models, resident, held_out, plans, domain.draw, augment=prepared[0][1].augment)
     if any(outcome.interrupted for outcome in outcomes.values()):
         raise KeyboardInterrupt
     for place, estimator in enumerate(estimators):

@@ -9,13 +9,13 @@ from ..core.errors import DataError, OptionError
 from ..domains.base import Domain
 
 
-def check_explicable(domain: Domain, most_columns: int, steps: bool = False) -> None:
-    """Raises DataError for rows without columns to name, such as images, and OptionError for a count below 1.
+def check_explicable(domain: Domain, most_columns: int, places: bool = False) -> None:
+    """Raises DataError for rows without columns to name, such as counts, and OptionError for a count below 1.
 
-    With `steps`, stretches of steps can be named as well.
+    With `places`, stretches of steps and regions of pixels can be named as well.
     """
-    if domain.picture_kind == "image" and not (steps and domain.places is not None):
-        raise DataError(f"explain_scores names columns of tables; of {domain.name} data look at score_samples")
+    if not domain.explicable and not (places and domain.place_name is not None):
+        raise DataError(f"explain_scores names columns of tables; of {domain.called} look at score_samples")
     if not isinstance(most_columns, int | np.integer) or most_columns < 1:
         raise OptionError(f"most_columns={most_columns!r}: should be a whole number, at least 1")
 

@@ -19,6 +19,9 @@ FOLDS = 3
 SPLIT_COLUMNS = 64
 """Columns the classifier looks at per split; more only make it slower, since it splits many times."""
 
+FEWEST_OBSERVED = 30
+"""Observed cells with which every fold holds some of them, but for one chance in 3²⁸."""
+
 MOST_CATEGORIES = 255
 """The most categories of one column that the classifier tells apart; rarer ones share the last."""
 
@@ -84,6 +87,7 @@ def two_sample_auroc(
     numbers, categories = rows[:, ~categorical], rows[:, categorical]
     ranks = np.apply_along_axis(_frequency_ranks, 0, categories) if categorical.any() else categories
     # Scikit-learn's splits by sets of categories pass over those in fewer than ten rows; splits by rank reach them.
+    numbers = np.apply_along_axis(_without_rare_cells, 0, numbers) if numbers.size else numbers
     rows = np.concatenate([numbers, ranks, np.minimum(ranks, MOST_CATEGORIES - 1)], axis=1)
     settings: dict[str, Any] = {
         "categorical_features": np.arange(rows.shape[1]) >= len(categorical),
@@ -97,6 +101,15 @@ def two_sample_auroc(
     )
     areas = [roc_auc_score(is_synthetic[fold], scores[fold]) for _, fold in folds.split(rows, is_synthetic)]
     return float(np.mean(areas))
+
+
+def _without_rare_cells(column: np.ndarray) -> np.ndarray:
+    """A column of numbers in which hardly any is observed with one more value, below all, for what is missing: a fold
+    could hold no other, and scikit-learn's trees need one that is observed."""
+    observed = np.isfinite(column)
+    if not 0 < observed.sum() < FEWEST_OBSERVED:
+        return column
+    return np.where(observed, column, column[observed].min() - 1.0)
 
 
 def column_shape_error(

@@ -11,17 +11,12 @@ from ..domains.table import Table
 from ..estimator.base import Estimator
 from .dictionary import described, is_dictionary
 from .similarity import similarity
-from .turning import heat_maps, in_own_units, strongest, turned
+from .turning import Turned, in_own_units, of_symbols, strongest, turned
 from .units import used_units
+from .unusual import unusual_images
 from .walks import traversals
 
 SCHEMA = 1
-EFFECT_UNITS = {
-    "counts": "log(1 + count)",
-    "table": "standard deviations of the column; for categories the probability that moves",
-    "image": "share of black to white",
-    "series": "standard deviations of the channel",
-}
 
 
 def prior_codes(estimator: Estimator, rows: int = 1_000, seed: int = 0) -> np.ndarray:
@@ -29,6 +24,17 @@ def prior_codes(estimator: Estimator, rows: int = 1_000, seed: int = 0) -> np.nd
     randomness = Randomness(seed, "explain", device=estimator._device)
     with torch.no_grad():
         return estimator.model_.prior().sample(rows, randomness).cpu().numpy()
+
+
+def _carries(turn: Turned, effect: np.ndarray) -> list[dict[str, Any]]:
+    domain = turn.before.domain
+    if isinstance(domain, Table):
+        return in_own_units(turn)
+    return (
+        of_symbols(turn, domain.turned_names)
+        if domain.picture_kind == "text"
+        else strongest(effect, domain.turned_names)
+    )
 
 
 def explain(estimator: Estimator, x: HeldRows | None = None) -> dict[str, Any]:
@@ -48,15 +54,17 @@ def explain(estimator: Estimator, x: HeldRows | None = None) -> dict[str, Any]:
         "rows": len(codes),
         "codes_of": "prior" if x is None else "rows",
         "units": used_units(estimator, codes, effect, x),
-        "carries": in_own_units(turn) if table else strongest(effect, domain.column_names),
-        "effect_unit": EFFECT_UNITS[domain.name],
+        "carries": _carries(turn, effect),
+        "effect_unit": domain.effect_unit,
+        "column_word": domain.column_word,
         "traversals": traversals(estimator, codes, turn=turn),
         "similarity": similarity(turn) if table else None,
+        "unusual": None if x is None else unusual_images(estimator, x),
         "features": described(domain, codes, x) if x is not None and is_dictionary(codes) else None,
     }
     if hasattr(estimator, "size_search_"):
         facts["size_search"] = estimator.size_search_
-    if domain.name == "image" or domain.places is not None:
-        maps = heat_maps(estimator, effect)
-        facts["heat_maps"] = {str(unit): maps[unit] for unit in range(len(maps))}
+    if domain.place_name is not None and domain.side_by_side:
+        maps = domain.maps(effect / (effect.max() or 1.0))
+        facts["heat_maps"] = {str(unit): picture for unit, picture in enumerate(maps)}
     return facts

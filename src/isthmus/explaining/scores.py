@@ -6,8 +6,11 @@ import torch
 from torch import Tensor
 
 from ..core.sparse import dense
+from ..domains.image import Image
 from ..estimator.base import Estimator
-from ..estimator.steps import step_scores, unusual_stretches
+from ..estimator.inference import as_input, batch_rows, in_batches
+from ..estimator.places import place_scores, unusual_stretches
+from ..estimator.regions import unusual_regions
 from ..estimator.unusual_cells import the_cells_left_out, unusual_cells, without_each_cell
 
 # Generated rows that say what is usual for a column, and draws of the codes for each score.
@@ -32,10 +35,22 @@ def excess_surprise(estimator: Estimator, x: Tensor) -> np.ndarray:
 def explained_scores(estimator: Estimator, x: Tensor, scores: np.ndarray, most_columns: int = 3) -> pa.Table:
     """The columns that make each row of a table unusual, in the form of `unusual_cells`; the excess is in nats.
 
-    What was expected instead of a cell is decoded from the row without it. Of series, stretches of steps are told.
+    What was expected instead of a cell is decoded from the row without it. Of series, stretches of steps are told, of
+    images regions of pixels.
     """
-    if estimator.domain_.places is not None:
+    if estimator.domain_.place_name == "step":
         return _stretches(estimator, x, scores, most_columns)
+    if isinstance(estimator.domain_, Image):
+        of_pixels = place_scores(estimator.model_, estimator.domain_, x, estimator._device, estimator.pixel_threshold())
+        return unusual_regions(
+            estimator.domain_,
+            x,
+            estimator.reconstruct_tensors(x),
+            scores,
+            of_pixels,
+            estimator.pixel_threshold(),
+            most_columns,
+        )
     columns = x.shape[1]
     domain, size = estimator.domain_, max(1, EXPLAINED_ROWS // columns)
     guesses = np.empty(x.shape)
@@ -49,8 +64,14 @@ def explained_scores(estimator: Estimator, x: Tensor, scores: np.ndarray, most_c
 
 def _stretches(estimator: Estimator, x: Tensor, scores: np.ndarray, most: int) -> pa.Table:
     domain = estimator.domain_
-    expected = estimator.decode_tensors(estimator.encode_tensors(x))
-    of_steps = step_scores(estimator.model_, domain, x, estimator._device, estimator.step_offset_)
+    model = estimator.model_
+
+    def guesses(rows: Tensor) -> Tensor:
+        rows = as_input(rows)
+        return model.likelihood(model.posterior(rows).mean).guess_beside(rows)
+
+    expected = in_batches(guesses, x, batch_rows(x.shape[1] * domain.numbers_per_cell), estimator._device)
+    of_steps = place_scores(estimator.model_, domain, x, estimator._device, estimator.step_offset_)
     return unusual_stretches(domain, x, expected, scores, of_steps, estimator.step_offset_, most)
 
 

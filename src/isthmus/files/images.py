@@ -1,4 +1,4 @@
-"""Reads a folder of images, all of one size, as an array of bytes."""
+"""Reads a folder of images, of one size or of many."""
 
 import logging
 import math
@@ -21,61 +21,99 @@ logging.getLogger("PIL").addHandler(logging.NullHandler())
 IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 # Only the decoders of these endings: Pillow knows dozens more, and each is a way in for a hostile file.
 _DECODERS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
+# Of files that cannot be read, so many are named.
+MOST_NAMED = 5
 
 
 def read_images(folder: Path, files: list[Path]) -> Source:
-    """The images in the order given: (n, height, width) if all are grey, else (n, height, width, 3); uint8.
+    """The images in the order given. Of one size they are one array (n, height, width), or (n, height, width, channels)
+    where there are several channels; of many sizes an array of arrays (height, width, channels).
 
-    Transparent pixels are put on white, rotations noted by a camera are carried out, 16 bits become 8.
-    Raises DataError naming the file if one is damaged, too large, or of another size than the first.
+    All get the channels that the richest needs: a colour image makes all of them colour, three channels. Transparent
+    pixels are put on white, unless every image has some: then opacity is kept as a fourth channel. Values are uint8,
+    and uint16 where every image is grey in 16 bits; otherwise 16 bits become 8. Rotations noted by a camera are carried
+    out. Files that cannot be read are left out and named in a note.
+    Raises DataError, naming the first file, if none is left, and if the images are larger than memory should hold.
     """
-    decisions: dict[str, int] = {}
-    first = _pixels(files[0], decisions)
-    rows = _allocate(folder, len(files), first.shape[:2], first.ndim == 3)
-    rows[0] = first
-    for position, path in enumerate(files[1:], 1):
-        pixels = _pixels(path, decisions)
-        if pixels.shape[:2] != first.shape[:2]:
-            raise DataError(
-                f"{shown(path)}: is {_size(pixels)} pixels but {shown(files[0])} is {_size(first)}; "
-                "resize the images to one size"
-            )
-        if pixels.ndim == 3 and rows.ndim == 3:
-            grey, rows = rows, _allocate(folder, len(files), first.shape[:2], colour=True)
-            rows[:position] = grey[:position, :, :, None]
-        rows[position] = pixels if pixels.ndim + 1 == rows.ndim else pixels[:, :, None]
-    ids = [shown(path.relative_to(folder).as_posix()) for path in files]
-    notes = tuple(f"images {what}: {count}" for what, count in decisions.items())
-    return Source(folder.resolve().name, rows, _folder_labels(folder, files), ids, notes)
+    reading = _Reading(folder)
+    for path in files:
+        reading.size_of(path)
+    check_bytes(folder, reading.claimed)
+    images = [reading.pixels_of(path) for path in files]
+    read = [path for path, image in zip(files, images, strict=True) if image is not None]
+    if not read:
+        raise reading.failures[files[0]]
+    rows = _joined(folder, [image for image in images if image is not None], reading)
+    ids = [shown(path.relative_to(folder).as_posix()) for path in read]
+    return Source(folder.resolve().name, rows, _folder_labels(folder, read), ids, reading.notes())
 
 
-def _pixels(path: Path, decisions: dict[str, int]) -> np.ndarray:
-    """One image: (height, width) if it is grey, else (height, width, 3)."""
+class _Reading:
+    """What was found of a folder's files so far."""
 
-    def note(what: str) -> None:
-        decisions[what] = decisions.get(what, 0) + 1
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.claimed = 0  # pixels, by what files say of themselves
+        self.failures: dict[Path, DataError] = {}
+        self.decisions: dict[str, int] = {}
 
+    def size_of(self, path: Path) -> None:
+        """Look at what a file says of itself; nothing is decoded."""
+        try:
+            with _opened(path) as image:
+                self.claimed += image.width * image.height
+        except DataError as failure:
+            self.failures[path] = failure
+
+    def pixels_of(self, path: Path) -> np.ndarray | None:
+        """One image: (height, width) if it is grey, uint8 or uint16, else (height, width, 3), or 4 if some of it is
+        transparent; None if it cannot be read."""
+        if path in self.failures:
+            return None
+        try:
+            with _opened(path) as image:
+                return self._pixels(image)
+        except DataError as failure:
+            self.failures[path] = failure
+            return None
+
+    def _pixels(self, image: Image.Image) -> np.ndarray:
+        if getattr(image, "n_frames", 1) > 1:
+            self.note("with several frames, of which the first was taken")
+            image.seek(0)
+        upright = ImageOps.exif_transpose(image)
+        if upright.mode.startswith("I;16"):
+            return np.asarray(upright).astype(np.uint16)
+        if upright.has_transparency_data:
+            pixels = np.asarray(upright.convert("RGBA"))
+            return pixels if (pixels[..., 3] < 255).any() else _without_colour(pixels[..., :3])
+        return _without_colour(np.asarray(upright.convert("L" if upright.mode in ("1", "L") else "RGB")))
+
+    def note(self, what: str, count: int = 1) -> None:
+        self.decisions[what] = self.decisions.get(what, 0) + count
+
+    def notes(self) -> tuple[str, ...]:
+        notes = [f"images {what}: {count}" for what, count in self.decisions.items()]
+        if self.failures:
+            names = [shown(path.relative_to(self.folder).as_posix()) for path in self.failures]
+            more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+            listed = ", ".join(names[:MOST_NAMED]) + more
+            notes.append(f"images left out because they cannot be read: {len(names)} ({listed})")
+        return tuple(notes)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    """An image that is small enough, of a kind that is read. Whatever goes wrong inside is a DataError of one line."""
     if not path.stat().st_size:
         raise DataError(f"{shown(path)}: is empty (0 bytes); remove it or copy it anew")
     with damage_named(path, "an image"), _quiet(), Image.open(path, formats=_DECODERS) as image:
         if image.width * image.height > MAXIMUM_PIXELS:
             size = f"{image.width}×{image.height}"
             raise DataError(f"{shown(path)}: claims {size} pixels, more than {MAXIMUM_PIXELS:,}; make it smaller")
-        if getattr(image, "n_frames", 1) > 1:
-            note("with several frames, of which the first was taken")
-            image.seek(0)
         if image.mode in ("I", "F"):
             raise DataError(f"{shown(path)}: has 32 bits per pixel; save it with 8 bits per channel")
-        upright = ImageOps.exif_transpose(image)
-        if upright.mode.startswith("I;16"):
-            note("with 16 bits per pixel, of which the upper 8 were kept")
-            return (np.asarray(upright).astype(np.uint16) >> 8).astype(np.uint8)
-        if upright.has_transparency_data:
-            upright = upright.convert("RGBA")
-            if upright.getchannel("A").getextrema() != (255, 255):
-                note("with transparency, put on white")
-            upright = Image.alpha_composite(Image.new("RGBA", upright.size, "white"), upright)
-        return _without_colour(np.asarray(upright.convert("L" if upright.mode in ("1", "L") else "RGB")))
+        yield image
 
 
 @contextmanager
@@ -93,14 +131,58 @@ def _without_colour(pixels: np.ndarray) -> np.ndarray:
     return pixels
 
 
-def _allocate(folder: Path, count: int, size: tuple[int, ...], colour: bool) -> np.ndarray:
-    shape = (count, *size, 3) if colour else (count, *size)
-    check_bytes(folder, math.prod(shape))
-    return np.empty(shape, np.uint8)
+def _joined(folder: Path, images: list[np.ndarray], reading: _Reading) -> np.ndarray:
+    """Images with as many channels and the same type each; the list is emptied on the way, so that no more memory is
+    taken than for one copy."""
+    wide = all(image.dtype == np.uint16 for image in images)
+    channels = _channels(images)
+    size = images[0].shape[:2]
+    alike = all(image.shape[:2] == size for image in images)
+    if alike:
+        shape = (len(images), *size, channels) if channels > 1 else (len(images), *size)
+        check_bytes(folder, math.prod(shape) * images[0].dtype.itemsize)
+        rows = np.empty(shape, np.uint16 if wide else np.uint8)
+    else:
+        check_bytes(folder, sum(math.prod(image.shape[:2]) * channels * image.dtype.itemsize for image in images))
+        rows = np.empty(len(images), dtype=object)
+    for place in range(len(images)):
+        image = _with_channels(_narrowed(images[place], wide, reading), channels, reading)
+        rows[place] = image[..., 0] if alike and channels == 1 else np.ascontiguousarray(image)
+        images[place] = np.empty(0)
+    return rows
 
 
-def _size(pixels: np.ndarray) -> str:
-    return f"{pixels.shape[1]}×{pixels.shape[0]}"
+def _channels(images: list[np.ndarray]) -> int:
+    """The channels that all images get: opacity stays one only if all of them have it."""
+    own = [image.shape[2] if image.ndim == 3 else 1 for image in images]
+    if all(channels == 4 for channels in own):
+        return 4
+    return 3 if any(_without_colour(_on_white(image)).ndim == 3 for image in images if image.ndim == 3) else 1
+
+
+def _narrowed(image: np.ndarray, wide: bool, reading: _Reading) -> np.ndarray:
+    if image.dtype != np.uint16 or wide:
+        return image
+    reading.note("with 16 bits per pixel, of which the upper 8 were kept")
+    return (image >> 8).astype(np.uint8)
+
+
+def _with_channels(image: np.ndarray, channels: int, reading: _Reading) -> np.ndarray:
+    """(height, width, channels)."""
+    if image.ndim == 3 and image.shape[2] == 4 and channels < 4:
+        reading.note("with transparency, put on white")
+        image = _on_white(image)
+    if image.ndim == 2:
+        image = image[:, :, None]
+    return image[:, :, :1] if channels == 1 else np.broadcast_to(image, (*image.shape[:2], channels))
+
+
+def _on_white(image: np.ndarray) -> np.ndarray:
+    """A transparent image on white; others as they are."""
+    if image.ndim == 2 or image.shape[2] < 4:
+        return image
+    picture = Image.fromarray(image)
+    return np.asarray(Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture))[..., :3]
 
 
 def _folder_labels(folder: Path, files: list[Path]) -> dict[str, np.ndarray]:

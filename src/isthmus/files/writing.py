@@ -18,11 +18,15 @@ import scipy.sparse
 from PIL import Image
 
 from ..core.errors import DataError
+from ..core.parts import Parts
 from .atomic import replacing
 from .failures import reason, shown
+from .parts import write_parts
 from .series import long_table
+from .texts import are_texts, lines_of, text_table
 
 _CHANNELS = (1, 3, 4)  # grey, colour, colour with transparency
+_DEPTHS = (np.uint8, np.uint16)  # of a pixel's value in a file
 
 
 def write_table(table: pa.Table, path: str | Path) -> None:
@@ -87,14 +91,27 @@ def write_rows(rows: Any, path: str | Path, *, columns: Sequence[str] | None = N
     Tables and frames (pandas, polars and others) become a table. A matrix (rows, columns) becomes a table whose
     columns are called `columns`, or x0, x1 …. Arrays of any number of dimensions become .npy or .npz (array "x"). A
     sparse matrix becomes .npz, as `scipy.sparse.save_npz` writes it, or .mtx.
+    Texts become .txt, a text on each line, or a table of one column, text.
     Series of lengths of their own, a list of arrays, become a long table: a row a step, columns series, step and value.
-    Images, uint8 of shape (n, height, width) or (n, height, width, channels), become a folder of PNG files if the path
-    has no ending. Raises DataError for what does not fit the ending.
+    Rows of several parts become a folder, with a file or a folder for each part.
+    Images, uint8 of shape (n, height, width) or (n, height, width, channels), or a list of them one by one, become a
+    folder of PNG files if the path has no ending, grey ones also of uint16. Raises DataError for what does not fit the
+    ending.
     """
-    if scipy.sparse.issparse(rows):
+    if isinstance(rows, Parts):
+        write_parts(rows, path, write_rows)
+    elif scipy.sparse.issparse(rows):
         _write_sparse(rows, path)
-    elif _are_series(rows):
+    elif _are_one_by_one(rows) and _are_images(rows[0], path):
+        _write_images(rows, path)
+    elif _are_one_by_one(rows):
         write_table(long_table(rows), path)
+    elif are_texts(rows) and Path(path).suffix.lower() == ".txt":
+        content = lines_of(rows, path)
+        with replacing(path) as temporary:
+            temporary.write_bytes(content)
+    elif are_texts(rows):
+        write_table(text_table(rows), path)
     elif not isinstance(rows, np.ndarray):
         write_table(table_of(rows, path), path)
     elif Path(path).suffix.lower() in (".npy", ".npz"):
@@ -110,15 +127,23 @@ def write_rows(rows: Any, path: str | Path, *, columns: Sequence[str] | None = N
         _write_images(rows, path)
 
 
-def _are_series(rows: Any) -> bool:
+def _are_images(first: np.ndarray, path: str | Path) -> bool:
+    """Whether arrays one by one, of which this is the first, are images and not series."""
+    return first.ndim == 3 or (first.ndim == 2 and first.dtype in _DEPTHS and not Path(path).suffix)
+
+
+def _are_one_by_one(rows: Any) -> bool:
+    """Whether rows are arrays of sizes of their own."""
     many = isinstance(rows, list) or (isinstance(rows, np.ndarray) and rows.dtype == object and rows.ndim == 1)
     return many and len(rows) > 0 and all(isinstance(each, np.ndarray) for each in rows)
 
 
 def table_of(rows: Any, path: str | Path, columns: Sequence[str] | None = None) -> pa.Table:
     """A frame or a matrix as a table; a matrix' columns are called `columns`, or x0, x1 …. `path` is for errors."""
-    if _are_series(rows):
+    if _are_one_by_one(rows):
         return long_table(rows)
+    if are_texts(rows):
+        return text_table(rows)
     if isinstance(rows, np.ndarray) and rows.ndim != 2:
         shape = "×".join(map(str, rows.shape))
         raise DataError(f"{shown(path)}: an array of {shape} is no table; choose .npy or .npz")
@@ -161,18 +186,26 @@ def _write_sparse(matrix: Any, path: str | Path) -> None:
             scipy.io.mmwrite(stream, matrix)
 
 
-def _write_images(images: np.ndarray, path: str | Path) -> None:
-    channels = images.shape[3] if images.ndim == 4 else 1
-    if images.ndim not in (3, 4) or channels not in _CHANNELS or images.dtype != np.uint8:
+def _write_images(images: Sequence[np.ndarray] | np.ndarray, path: str | Path) -> None:
+    if Path(path).suffix:
         raise DataError(
-            f"{shown(path)}: image files hold uint8 of shape (n, height, width) or (n, height, width, 1, 3 or 4), and "
-            f"these are {images.dtype} of shape {images.shape}; name a .npy or .npz file instead"
+            f"{shown(path)}: images of sizes of their own are written as a folder of images (a path without an ending)"
         )
+    for image in images:
+        channels = image.shape[2] if image.ndim == 3 else 1
+        deep = image.dtype == np.uint16 and channels == 1
+        if image.ndim not in (2, 3) or channels not in _CHANNELS or not (image.dtype == np.uint8 or deep):
+            block = isinstance(images, np.ndarray) and images.dtype != object
+            shape, instead = (images.shape, "; name a .npy or .npz file instead") if block else (image.shape, "")
+            raise DataError(
+                f"{shown(path)}: image files hold uint8, grey ones also uint16, each (height, width) or (height, "
+                f"width, 1, 3 or 4), and these are {image.dtype} of shape {shape}{instead}"
+            )
     digits = len(str(max(len(images) - 1, 0)))
     with replacing(path) as folder:
         folder.mkdir()
         for position, pixels in enumerate(images):
-            image = Image.fromarray(pixels.squeeze(-1) if images.ndim == 4 and channels == 1 else pixels)
+            image = Image.fromarray(pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels)
             image.save(folder / f"{position:0{digits}}.png")
 
 

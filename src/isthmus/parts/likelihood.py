@@ -37,6 +37,15 @@ class Likelihood(ABC):
         """Each feature given the codes alone: the same, where features do not depend on one another."""
         return self
 
+    def shares(self) -> Tensor | None:
+        """For rows of symbols: how frequent each symbol is in a row, given the codes alone, (..., rows, symbols)."""
+        return None
+
+    def guess_beside(self, x: Tensor) -> Tensor:
+        """The best single guess of each feature of rows x, given the codes and, where features depend on one another,
+        those of x that come before."""
+        return self.given(x).mode()
+
     @abstractmethod
     def sample(self, randomness: Randomness) -> Tensor:
         """Rows drawn from the distribution, in the domain's tensor form."""

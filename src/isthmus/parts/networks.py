@@ -108,25 +108,59 @@ def _halvings(height: int, width: int, widths: Sequence[int]) -> list[tuple[int,
     return sizes
 
 
+class ResidualBlock(Residual):
+    """x + two convolutions of 3 × 3, each after group normalisation and the activation (He et al., 2016, "Identity
+    mappings", https://arxiv.org/abs/1603.05027). It begins as the identity."""
+
+    def __init__(self, maps: int, activation: str):
+        layers: list[nn.Module] = []
+        for _ in range(2):
+            layers += [nn.GroupNorm(_groups(maps), maps), ACTIVATIONS[activation]()]
+            layers += [nn.Conv2d(maps, maps, 3, padding=1)]
+        last = layers[-1]
+        assert isinstance(last, nn.Conv2d) and last.bias is not None
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
+        super().__init__(nn.Sequential(*layers))
+
+
 class ConvolutionalEncoder(nn.Sequential):
-    """Images (rows, channels · height · width) → outputs: stride-2 convolutions, group normalisation, a dense layer."""
+    """Images (rows, channels · height · width) → outputs: stride-2 convolutions, group normalisation, a dense layer.
+
+    With `residual`, a residual block follows each convolution."""
 
     def __init__(
-        self, channels: int, height: int, width: int, widths: Sequence[int], outputs: int, activation: str = "relu"
+        self,
+        channels: int,
+        height: int,
+        width: int,
+        widths: Sequence[int],
+        outputs: int,
+        activation: str = "relu",
+        residual: bool = False,
     ):
         layers: list[nn.Module] = [nn.Unflatten(-1, (channels, height, width))]
         for before, after in pairwise([channels, *widths]):
             layers += [nn.Conv2d(before, after, 3, stride=2, padding=1), nn.GroupNorm(_groups(after), after)]
-            layers += [ACTIVATIONS[activation]()]
+            layers += [ACTIVATIONS[activation](), *([ResidualBlock(after, activation)] if residual else [])]
         tall, wide = _halvings(height, width, widths)[-1]
         super().__init__(*layers, nn.Flatten(), nn.Linear(widths[-1] * tall * wide, outputs))
 
 
 class ConvolutionalDecoder(nn.Module):
-    """Codes (..., latent_dim) → maps (..., maps · height · width): a dense layer, stride-2 transposed convolutions."""
+    """Codes (..., latent_dim) → maps (..., maps · height · width): a dense layer, stride-2 transposed convolutions.
+
+    With `residual`, a residual block precedes each of them."""
 
     def __init__(
-        self, latent_dim: int, widths: Sequence[int], maps: int, height: int, width: int, activation: str = "relu"
+        self,
+        latent_dim: int,
+        widths: Sequence[int],
+        maps: int,
+        height: int,
+        width: int,
+        activation: str = "relu",
+        residual: bool = False,
     ):
         super().__init__()
         sizes = _halvings(height, width, widths)
@@ -138,6 +172,7 @@ class ConvolutionalDecoder(nn.Module):
             (small_tall, small_wide), (tall, wide) = sizes[-1 - index], sizes[-2 - index]
             # A stride-2 transposed convolution gives 2n − 1 pixels, or 2n with output_padding 1.
             padding = (tall - (2 * small_tall - 1), wide - (2 * small_wide - 1))
+            layers += [ResidualBlock(before, activation)] if residual else []
             layers += [nn.ConvTranspose2d(before, after, 3, stride=2, padding=1, output_padding=padding)]
             if index < len(steps) - 1:
                 layers += [nn.GroupNorm(_groups(after), after), ACTIVATIONS[activation]()]

@@ -170,6 +170,21 @@ MEASURES = (
         "higher",
     ),
     Measure(
+        ("generation", "frechet_distance"),
+        "Fréchet distance",
+        "0 is best",
+        "Of images: how far features of the generated ones, by a small fixed network, are from those of real ones in "
+        "their means and covariances. Of this network and these images only, and above 0 for real ones too.",
+        "lower",
+    ),
+    Measure(
+        ("generation", "kernel_distance"),
+        "Kernel distance",
+        "0 is best",
+        "Of images: the maximum mean discrepancy of the same features, which for real ones is 0 on average.",
+        "lower",
+    ),
+    Measure(
         ("generation", "copied_share"),
         "Copied share",
         "0.5 is fair",

@@ -52,8 +52,10 @@ class Ensemble:
         draw: Draw,
         kind: Kind | None = None,
         workers: Workers = ALONE,
+        augment: Draw | None = None,
     ):
-        self.runs, self.batches, self.draw, self.kind, self.workers = runs, batches, draw, kind, workers
+        self.runs, self.batches, self.kind, self.workers = runs, batches, kind, workers
+        self.draw = draw if augment is None else lambda x, randomness: draw(augment(x, randomness), randomness)
         self.validation = None if validation is None else Validation(validation, draw)
         self.batch_size = batches.size(runs[0].plan.batch_size)
         self.steps = batches.steps(self.batch_size)

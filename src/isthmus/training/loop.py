@@ -26,6 +26,7 @@ def train(
     start: TrainingState | None = None,
     kind: Kind | None = None,
     workers: Workers = ALONE,
+    augment: Draw | None = None,
 ) -> Outcome:
     """Minimise `variant.terms` over rows `x` (on the variant's device) and leave the best weights in the variant.
 
@@ -36,10 +37,13 @@ def train(
     number depends on (seed, epoch) only. `kind` says how steps are taken, if not as suits the work.
     With several `workers`, each in a process of its own and with the same arguments, a batch is divided among them; all
     end with the same weights, history and decisions, and the first one writes the checkpoints.
+    `augment` changes a batch before `draw`, in training and not in validation.
     Raises DivergenceError when the loss stays non-finite through every restart.
     """
     starts = None if start is None else [start]
-    (outcome,) = train_together([variant], x, validation, [plan], draw, observers, checkpoint, starts, kind, workers)
+    (outcome,) = train_together(
+        [variant], x, validation, [plan], draw, observers, checkpoint, starts, kind, workers, augment
+    )
     if outcome.failure is not None:
         raise outcome.failure
     return outcome
@@ -56,6 +60,7 @@ def train_together(
     starts: Sequence[TrainingState] | None = None,
     kind: Kind | None = None,
     workers: Workers = ALONE,
+    augment: Draw | None = None,
 ) -> list[Outcome]:
     """`train` for several models that can stand together, in one step; each ends as it would alone, up to rounding.
 
@@ -66,7 +71,7 @@ def train_together(
     for variant, plan in zip(variants, plans, strict=True):
         variant.epochs = plan.epochs
     runs = [Run(variant, plan, validation is not None) for variant, plan in zip(variants, plans, strict=True)]
-    ensemble = Ensemble(runs, batches, validation, draw, kind, workers)
+    ensemble = Ensemble(runs, batches, validation, draw, kind, workers, augment)
     if workers.leads:
         starts = (checkpoint.load() if checkpoint is not None else None) or starts
     else:

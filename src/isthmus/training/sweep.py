@@ -12,7 +12,7 @@ from .checkpoint import Checkpoint
 from .loop import train_together
 from .members import can_stand_together
 from .run import Observer, Outcome, Plan
-from .step import OTHER_SECONDS, Draw, product_seconds
+from .step import OTHER_SECONDS, Draw, depends_on_rows, product_seconds
 
 # Weights of all members of one step. With moments and gradients they take 4 GiB.
 MOST_NUMBERS = 2**28
@@ -26,6 +26,7 @@ def sweep(
     draw: Draw,
     observers: Sequence[Observer] = (),
     checkpoint_of: Callable[[Sequence[int]], Checkpoint | None] = lambda places: None,
+    augment: Draw | None = None,
 ) -> dict[int, Outcome]:
     """`training.loop.train` for each of several models, in as few steps as suits the device; outcomes by their place.
 
@@ -38,7 +39,7 @@ def sweep(
     for group in grouped(variants, plans):
         own = [variants[place] for place in group], [plans[place] for place in group]
         checkpoint = checkpoint_of(group)
-        trained = train_together(own[0], x, validation, own[1], draw, observers, checkpoint)
+        trained = train_together(own[0], x, validation, own[1], draw, observers, checkpoint, augment=augment)
         if checkpoint is not None and not any(outcome.interrupted for outcome in trained):
             checkpoint.save([outcome.state for outcome in trained])
         outcomes |= dict(zip(group, trained, strict=True))
@@ -72,6 +73,8 @@ def gains_from_company(variant: Variant, plan: Plan) -> bool:
     A GPU has room for many. A processor is busy with the products of one large model, and its convolutions lose speed
     when every model has its own; a small model's step is mostly starting its operations, which company shares.
     """
+    if depends_on_rows(variant):
+        return False
     if next(variant.parameters()).is_cuda:
         return True
     if any(

@@ -137,9 +137,11 @@ def _target_of(source: "Source", target: str | None) -> Any:
     """The target as the comparison takes it: a table's by its column's name, an array's as values."""
     import pyarrow as pa
 
+    from ...core.parts import Parts
     from ...files.target import labelled
 
-    return target if target is None or isinstance(source.rows, pa.Table) else labelled(source, target)[1]
+    named = target is None or isinstance(source.rows, pa.Table | Parts)
+    return target if named else labelled(source, target)[1]
 
 
 @contextmanager

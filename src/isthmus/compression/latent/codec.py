@@ -21,7 +21,8 @@ from ... import domains
 from ...core.errors import DataError
 from ...core.sparse import HeldRows, dense
 from ...domains.base import Domain
-from ...domains.image import Image, ImageHead
+from ...domains.image import Image
+from ...domains.image.likelihood import ImageHead
 from ...domains.table import Table
 from ...domains.table.autoregressive import AutoregressiveHead
 from ...domains.table.likelihood import TableHead
@@ -139,7 +140,7 @@ class LatentCodec(Codec):
         _posterior_kind(model)  # refuses those that have none
         decoder = model.decoder
         if not isinstance(decoder, Decoder):
-            raise DataError(f"a decoder of kind {type(decoder).__name__} cannot code rows")
+            raise DataError(f"a model of {domain.called} has no exact decoder, by which rows could be coded")
         with np.errstate(all="ignore"):
             rows = _learned(domain, decoder.head, x)
             symbols = rows.symbols(domain.rows(x))
@@ -408,6 +409,11 @@ def _learned(domain: Domain, head: nn.Module, rows: Tensor) -> Observations:
         )
     if isinstance(domain, Table) and isinstance(head, TableHead):
         return TableObservations(domain, table_facts(domain, head, rows.detach().cpu().double().numpy()))
+    if isinstance(domain, Image) and not domain.whole:
+        raise DataError(
+            "images of sizes of their own, and those that are reduced, cannot be coded through a model, which knows "
+            "them reduced; compress them as files"
+        )
     if isinstance(domain, Image) and isinstance(head, ImageHead):
         return ImageObservations(domain, image_facts(domain, head, rows.detach().cpu()))
     if isinstance(head, AutoregressiveHead):
@@ -421,7 +427,7 @@ def _learned(domain: Domain, head: nn.Module, rows: Tensor) -> Observations:
 def _restored_rows(domain: Domain, settings: dict[str, Any]) -> Observations:
     if isinstance(domain, Table):
         return TableObservations(domain, settings)
-    if isinstance(domain, Image):
+    if isinstance(domain, Image) and domain.whole:
         return ImageObservations(domain, settings)
     raise ValueError(f"rows of kind '{domain.name}' cannot be coded through a model")
 

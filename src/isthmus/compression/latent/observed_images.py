@@ -6,7 +6,8 @@ import numpy as np
 from torch import Tensor
 
 from ...core.errors import DataError
-from ...domains.image import Image, ImageHead
+from ...domains.image import Image
+from ...domains.image.likelihood import ImageHead
 from ..coder import MOST_SYMBOLS, Stack
 from . import curves
 from .intervals import FARTHEST, Intervals, intervals

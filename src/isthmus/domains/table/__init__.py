@@ -38,7 +38,12 @@ class Table(Domain):
     """
 
     name: ClassVar[str] = "table"
+    called: ClassVar[str] = "a table"
     picture_kind: ClassVar[str] = "table"
+    named_columns: ClassVar[bool] = True
+    explicable: ClassVar[bool] = True
+    column_word: ClassVar[str] = "column"
+    effect_unit: ClassVar[str] = "standard deviations of the column; for categories the probability that moves"
     likelihoods: ClassVar[tuple[str, ...]] = ("gaussian", "student_t", "mixture", "autoregressive")
 
     def __init__(
