@@ -33,8 +33,8 @@ _HOMES = {
 
 
 def _models() -> dict[str, str]:
-    """Variant names by their class names in lower case, which are the file names without underscores."""
-    from .variants import names
+    """Model names by their class names in lower case, which are the same without underscores."""
+    from .estimator.models import names
 
     return {name.replace("_", ""): name for name in names()}
 
@@ -43,17 +43,17 @@ def __getattr__(name: str) -> Any:
     if name in _HOMES:
         module = import_module(f"{__name__}.{_HOMES[name]}")
         return module if name == "errors" else getattr(module, name)
-    variant = _models().get(name.lower())
-    if variant is not None:
+    known = _models().get(name.lower())
+    if known is not None:
         from .estimator.public import public_class
 
-        model = public_class(variant)
+        model = public_class(known)
         if model.__name__ == name:
             return model
     raise AttributeError(f"module 'isthmus' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    from .variants import find, names
+    from .estimator.models import find, names
 
-    return sorted([*globals(), *_HOMES, *(find(name).__name__ for name in names())])
+    return sorted([*globals(), *_HOMES, *(find(name).class_name for name in names())])

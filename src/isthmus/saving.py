@@ -10,8 +10,9 @@ import numpy as np
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
-from . import __version__, domains, variants
+from . import __version__, domains
 from .core.errors import IsthmusError, ModelFileError
+from .estimator import models
 from .estimator.base import Estimator
 from .estimator.codes import PRIORS
 from .estimator.detector import Detector
@@ -40,7 +41,7 @@ def save(estimator: Estimator | Detector, path: str | Path) -> None:
     facts = {
         "format": FORMAT,
         "isthmus": __version__,
-        "model": estimator.variant_name,
+        "model": estimator.model_name,
         "options": shared.model_dump() | own.model_dump() | {"random_state": estimator._seed},
         "latent_dim": estimator.latent_dim_,
         "seed": estimator._seed,
@@ -108,7 +109,7 @@ def _load(path: Path, device: str) -> Estimator | Detector:
 
 
 def _revive(tensors: dict[str, Tensor], facts: dict[str, Any], device: str) -> Estimator:
-    variants.find(facts["model"])  # a name outside the closed list is refused before anything is built
+    models.find(facts["model"])  # a name outside the closed list is refused before anything is built
     options = {name: tuple(value) if isinstance(value, list) else value for name, value in facts["options"].items()}
     estimator = public_class(facts["model"])(**options)
     shared, own = estimator._options()

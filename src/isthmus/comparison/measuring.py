@@ -193,10 +193,11 @@ def _generation(data: Data, contender: Contender, seed: int) -> dict[str, Any]:
     as_rows = domain.tensors(domain.rows(new))
     # Draws of a model are black and white already; principal components give shades, which stand for chances too.
     synthetic = domain.draw(affordable(as_rows), Randomness(seed, "generated rows"))
-    (drawn, categorical), *known = (domain.summary(x) for x in (synthetic, *real))
+    (drawn, categorical), (train, _), (held_out, _) = (domain.summary(x) for x in (synthetic, *real))
     quality = generation.generation_quality(
         drawn,
-        *(matrix for matrix, _ in known),
+        train,
+        held_out,
         categorical,
         Randomness(seed, "generation").numpy(),
         pooled=data.pooled,
@@ -209,9 +210,9 @@ def _picture_distances(domain: Domain, synthetic: Tensor, real: Tensor, seed: in
     if not isinstance(domain, Image):
         return {"frechet_distance": None, "kernel_distance": None, "extractor": None}
     limit = picture_features.MOST_PICTURES
-    squares = (domain.squares(x[:limit], picture_features.SIDE) for x in (synthetic, real))
+    drawn, known = (domain.squares(x[:limit], picture_features.SIDE) for x in (synthetic, real))
     rng = Randomness(seed, "features of pictures").numpy()
-    return picture_features.feature_distances(*squares, rng) | {"extractor": picture_features.EXTRACTOR}
+    return picture_features.feature_distances(drawn, known, rng) | {"extractor": picture_features.EXTRACTOR}
 
 
 def _compression(data: Data, contender: Contender, test: Tensor) -> dict[str, Any] | None:

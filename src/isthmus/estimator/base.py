@@ -15,7 +15,6 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Outlier
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from .. import variants
 from ..core.errors import DataError, OptionError
 from ..core.options import Options
 from ..core.randomness import Randomness, seed_from
@@ -30,6 +29,7 @@ from ..training.run import Observer
 from ..training.state import TrainingState
 from ..training.streaming import StreamedBatches
 from ..variants.base import Variant
+from . import models
 from .checking import check_fits_domain, check_latent_dim, checked_codes, checked_rows, fitted_domain
 from .codes import PRIORS, codes_of, fitted_prior
 from .codes.base import CodePrior
@@ -53,7 +53,7 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin,
     `size_search_` (with latent_dim="auto": what each size achieved), `n_features_in_`, `feature_names_in_`.
     """
 
-    variant_name: ClassVar[str]
+    model_name: ClassVar[str]
 
     domain_: Domain
     model_: Variant
@@ -430,7 +430,7 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin,
     @classmethod
     def variant(cls) -> type[Variant]:
         """The variant that this class trains."""
-        return variants.find(cls.variant_name)
+        return models.find(cls.model_name).variant
 
     def build(self, domain: Domain, shared: SharedOptions, latent_dim: int, own: Options, seed: int) -> Variant:
         """A new variant with initial weights from the seed, on the CPU."""

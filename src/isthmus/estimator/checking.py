@@ -51,8 +51,12 @@ def fitted_domain(rows: Rows, shared: SharedOptions) -> Domain:
     if not kind.accepts(rows):
         raise DataError(f"data='{kind.name}' does not suit {_described(rows)}; leave it at data='auto'")
     if shared.likelihood not in ("auto", *kind.likelihoods):
+        others = [name for name in domains.names() if shared.likelihood in domains.find(name).likelihoods]
+        elsewhere = f" is for {' and '.join(others)} data" if others else ""
         known = ", ".join(kind.likelihoods)
-        raise OptionError(f"likelihood={shared.likelihood!r}: for {kind.name} data it is 'auto' or one of {known}")
+        raise OptionError(
+            f"likelihood={shared.likelihood!r}{elsewhere}: for {kind.name} data it is 'auto' or one of {known}"
+        )
     if rows.shape[0] < 2:
         raise DataError("1 sample (one row) is too few to learn from; give at least 2 rows")
     return domain_of(kind, rows, shared)

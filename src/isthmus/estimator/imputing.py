@@ -4,7 +4,7 @@ Codes are drawn from q(z|observed cells), and weighted by p(observed cells|z) p(
 stand for p(z|observed cells) even where the encoder is wrong about it (MIWAE: Mattei & Frellsen, 2019,
 https://arxiv.org/abs/1812.02633, Eq. 12 to 14). Where columns depend on one another given the codes, missing cells are
 drawn with them, in the table's order, and weighted by the observed cells that come after; best guesses then take each
-cell's distribution given all others (`AutoregressiveLikelihood.expected`).
+cell's distribution given all others, drawn or left missing (`AutoregressiveLikelihood.expected`).
 """
 
 from typing import Any

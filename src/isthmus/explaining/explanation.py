@@ -8,6 +8,7 @@ import torch
 from ..core.randomness import Randomness
 from ..core.sparse import HeldRows
 from ..domains.table import Table
+from ..estimator import models
 from ..estimator.base import Estimator
 from .dictionary import described, is_dictionary
 from .similarity import similarity
@@ -47,8 +48,8 @@ def explain(estimator: Estimator, x: HeldRows | None = None) -> dict[str, Any]:
     effect, table = turn.effects(), isinstance(domain, Table)
     facts: dict[str, Any] = {
         "schema": SCHEMA,
-        "model": estimator.variant_name,
-        "title": estimator.variant().title,
+        "model": estimator.model_name,
+        "title": models.find(estimator.model_name).title,
         "domain": domain.name,
         "latent_dim": estimator.latent_dim_,
         "rows": len(codes),

@@ -4,13 +4,13 @@ import io
 import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
 import narwhals as nw
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet
 import scipy.io
@@ -196,7 +196,7 @@ def _write_images(images: Sequence[np.ndarray] | np.ndarray, path: str | Path) -
         deep = image.dtype == np.uint16 and channels == 1
         if image.ndim not in (2, 3) or channels not in _CHANNELS or not (image.dtype == np.uint8 or deep):
             block = isinstance(images, np.ndarray) and images.dtype != object
-            shape, instead = (images.shape, "; name a .npy or .npz file instead") if block else (image.shape, "")
+            shape, instead = (np.shape(images), "; name a .npy or .npz file instead") if block else (image.shape, "")
             raise DataError(
                 f"{shown(path)}: image files hold uint8, grey ones also uint16, each (height, width) or (height, "
                 f"width, 1, 3 or 4), and these are {image.dtype} of shape {shape}{instead}"
@@ -210,7 +210,7 @@ def _write_images(images: Sequence[np.ndarray] | np.ndarray, path: str | Path) -
 
 
 def _write_csv(table: pa.Table, stream: IO[bytes], separator: str = ",") -> None:
-    table = _spelt(table)
+    table = _with_whole_seconds(_spelt(table))
     # A missing cell is empty; alone on its line it would be an empty line, which readers of CSV pass over.
     if table.num_columns == 1 and table.column(0).null_count:
         table = pa.table([table.column(0).cast(pa.string()).fill_null("NA")], names=table.column_names)
@@ -232,7 +232,7 @@ def _write_arrow(table: pa.Table, stream: IO[bytes]) -> None:
 
 
 def _write_jsonl(table: pa.Table, stream: IO[bytes]) -> None:
-    for line in _json_lines(_dates_as_text(_spelt(table))):
+    for line in _json_lines(_dates_as_text(_with_whole_seconds(_spelt(table)))):
         stream.write(line.encode() + b"\n")
 
 
@@ -244,13 +244,24 @@ def _json_lines(table: pa.Table) -> Iterator[str]:
 
 
 def _dates_as_text(table: pa.Table) -> pa.Table:
-    """Dates and times in ISO 8601, without a fraction where all seconds are whole: so readers know them again."""
+    """Dates and times in ISO 8601."""
     for position, field in enumerate(table.schema):
         if pa.types.is_temporal(field.type):
-            text = table.column(position).cast(pa.string())
-            # Pyright: pyarrow makes its functions when it is imported.
-            whole = pc.replace_substring_regex(text, r"\.0+(Z?)$", r"\1")  # pyright: ignore[reportAttributeAccessIssue]
-            table = table.set_column(position, field.name, whole)
+            table = table.set_column(position, field.name, table.column(position).cast(pa.string()))
+    return table
+
+
+def _with_whole_seconds(table: pa.Table) -> pa.Table:
+    """Times in seconds where all of a column's are whole, and so without a fraction of zeros."""
+    for position, field in enumerate(table.schema):
+        if pa.types.is_timestamp(field.type):
+            seconds = pa.timestamp("s", field.type.tz)
+        elif pa.types.is_time(field.type):
+            seconds = pa.time32("s")
+        else:
+            continue
+        with suppress(pa.ArrowInvalid):  # some are not whole
+            table = table.set_column(position, field.name, table.column(position).cast(seconds))
     return table
 
 

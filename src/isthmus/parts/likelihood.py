@@ -22,8 +22,11 @@ class Likelihood(ABC):
         """Log-probability in nats of each row, shape (..., rows)."""
         return self.log_prob_per_feature(x).sum(-1)
 
-    def objective(self, x: Tensor) -> Tensor:
-        """What training raises, in nats, shape (..., rows): `log_prob`, where a likelihood does not say otherwise."""
+    def objective(self, x: Tensor, seen: Tensor | None = None) -> Tensor:
+        """What training raises, in nats, shape (..., rows): `log_prob`, where a likelihood does not say otherwise.
+
+        `seen` are the rows as the encoder saw them, if cells were hidden from it.
+        """
         return self.log_prob(x)
 
     def given(self, x: Tensor) -> "Likelihood":

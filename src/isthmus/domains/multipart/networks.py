@@ -86,8 +86,10 @@ class PartLikelihood(Likelihood):
     def log_prob(self, x: Tensor) -> Tensor:
         return torch.stack([own.log_prob(part) for own, part in self._each(x)]).sum(0)
 
-    def objective(self, x: Tensor) -> Tensor:
-        return torch.stack([own.objective(part) for own, part in self._each(x)]).sum(0)
+    def objective(self, x: Tensor, seen: Tensor | None = None) -> Tensor:
+        parts = [None] * len(self.likelihoods) if seen is None else self.layout.split(seen)
+        pairs = zip(self._each(x), parts, strict=True)
+        return torch.stack([own.objective(part, seen_part) for (own, part), seen_part in pairs]).sum(0)
 
     def given(self, x: Tensor) -> "PartLikelihood":
         return PartLikelihood(self.layout, [own.given(part) for own, part in self._each(x)])
