@@ -411,8 +411,8 @@ def _learned(domain: Domain, head: nn.Module, rows: Tensor) -> Observations:
         return TableObservations(domain, table_facts(domain, head, rows.detach().cpu().double().numpy()))
     if isinstance(domain, Image) and not domain.whole:
         raise DataError(
-            "images of sizes of their own, and those that are reduced, cannot be coded through a model, which knows them "
-            "reduced; compress them as files"
+            "images of sizes of their own, and those that are worked on reduced, cannot be coded through a model; "
+            "compress arrays of one size, or keep the files"
         )
     if isinstance(domain, Image) and isinstance(head, ImageHead):
         return ImageObservations(domain, image_facts(domain, head, rows.detach().cpu()))
