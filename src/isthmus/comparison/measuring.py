@@ -202,9 +202,9 @@ def _picture_distances(domain: Domain, synthetic: Tensor, real: Tensor, seed: in
     if not isinstance(domain, Image):
         return {"frechet_distance": None, "kernel_distance": None, "extractor": None}
     limit = picture_features.MOST_PICTURES
-    squares = (domain.squares(x[:limit], picture_features.SIDE) for x in (synthetic, real))
+    made, held_out = (domain.squares(x[:limit], picture_features.SIDE) for x in (synthetic, real))
     rng = Randomness(seed, "features of pictures").numpy()
-    return picture_features.feature_distances(*squares, rng) | {"extractor": picture_features.EXTRACTOR}
+    return picture_features.feature_distances(made, held_out, rng) | {"extractor": picture_features.EXTRACTOR}
 
 
 def _compression(data: Data, contender: Contender, test: Tensor) -> dict[str, Any] | None:

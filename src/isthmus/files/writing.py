@@ -180,8 +180,9 @@ def _write_images(images: Sequence[np.ndarray] | np.ndarray, path: str | Path) -
         channels = image.shape[2] if image.ndim == 3 else 1
         deep = image.dtype == np.uint16 and channels == 1
         if image.ndim not in (2, 3) or channels not in _CHANNELS or not (image.dtype == np.uint8 or deep):
-            block = isinstance(images, np.ndarray) and images.dtype != object
-            shape, instead = (images.shape, "; name a .npy or .npz file instead") if block else (image.shape, "")
+            shape, instead = image.shape, ""
+            if isinstance(images, np.ndarray) and images.dtype != object:
+                shape, instead = images.shape, "; name a .npy or .npz file instead"
             raise DataError(
                 f"{shown(path)}: image files hold uint8, grey ones also uint16, each (height, width) or (height, "
                 f"width, 1, 3 or 4), and these are {image.dtype} of shape {shape}{instead}"
