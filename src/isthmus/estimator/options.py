@@ -48,7 +48,7 @@ class SharedOptions(Options):
     latent_dim: Count | Literal["auto"] = option(8, "latent units; 'auto' picks a number from the data")
     hidden: Widths = option("auto", "widths of the hidden layers, such as (400,); the decoder mirrors the encoder")
     network: Literal["auto", "dense", "convolutional", "residual", "attention"] = option(
-        "auto", "kind of network; convolutional: images, series; residual: images; attention between columns: tables"
+        "auto", "kind of network; convolutional: images, series; residual: images; attention: tables"
     )
     activation: Literal["relu", "silu", "gelu", "tanh"] = option("relu", "function between layers")
     data: str = option("auto", "what rows are: 'table', 'image', 'counts', 'series', or told by their type")
