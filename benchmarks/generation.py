@@ -173,8 +173,8 @@ CONTENDERS: dict[str, Contender] = {
     "gaussian-flow-matching": fitted("VAE", prior="flow_matching"),
     "gaussian-flow": fitted("VAE", prior="flow"),
     "gaussian-attention": fitted("VAE", network="attention"),
-    "isthmus": fitted("VAE", likelihood="autoregressive"),
-    "isthmus-flow": fitted("VAE", likelihood="autoregressive", prior="flow_matching"),
+    "isthmus": fitted("Generator"),
+    "isthmus-flow": fitted("Generator", prior="flow_matching"),
     "isthmus-ae": fitted("Autoencoder", likelihood="autoregressive", prior="flow_matching"),
 }
 

@@ -81,9 +81,9 @@ def by_scikit_learn(imputer: Callable[[int], Any], dummies: bool, rows: int | No
     return contender
 
 
-def by_isthmus(**options: Any) -> Filled:
+def by_isthmus(kind: str, **options: Any) -> Filled:
     def contender(train: pd.DataFrame, test: pd.DataFrame, seed: int) -> pd.DataFrame:
-        return isthmus.VAE(random_state=seed, **options).fit(train).impute(test)
+        return getattr(isthmus, kind)(random_state=seed, **options).fit(train).impute(test)
 
     return contender
 
@@ -142,8 +142,8 @@ CONTENDERS: dict[str, Filled] = {
     "knn": by_scikit_learn(lambda seed: KNNImputer(n_neighbors=10), dummies=True, rows=KNN_ROWS),
     "iterative-ordinal": by_scikit_learn(lambda seed: IterativeImputer(random_state=seed), dummies=False),
     "iterative-dummies": by_scikit_learn(lambda seed: IterativeImputer(random_state=seed), dummies=True),
-    "isthmus-gaussian": by_isthmus(),
-    "isthmus": by_isthmus(likelihood="autoregressive"),
+    "isthmus-gaussian": by_isthmus("VAE"),
+    "isthmus": by_isthmus("Generator", mask_fraction=0.2),
 }
 
 

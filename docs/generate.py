@@ -10,9 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import command_line
+from pydantic.fields import FieldInfo
 
-from isthmus import variants
+from isthmus.estimator import models
 from isthmus.estimator.options import SharedOptions
+from isthmus.estimator.public import declared_options
 
 ROOT = Path(__file__).parents[1]
 PAGES = [*(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")), *sorted(ROOT.glob("docs/*.md"))]
@@ -20,9 +22,10 @@ PAGES += sorted(ROOT.glob("benchmarks/*.md"))
 
 MODELS_INTRODUCTION = """# The models and their options
 
-Written by `docs/generate.py` from the declarations in `src/isthmus/variants`; do not edit it here. `isthmus models`
-shows the same with the values that each option takes. Give options by name: `isthmus.VAE(8, beta=4.0)` in Python,
-`--set beta=4` on the command line. To add a model, see [CONTRIBUTING](../CONTRIBUTING.md).
+Written by `docs/generate.py` from the declarations in `src/isthmus/variants` and in
+`src/isthmus/estimator/models.py`; do not edit it here. `isthmus models` shows the same with the values that each option
+takes. Give options by name: `isthmus.VAE(8, beta=4.0)` in Python, `--set beta=4` on the command line. To add a model,
+see [CONTRIBUTING](../CONTRIBUTING.md).
 """
 
 
@@ -62,24 +65,26 @@ def with_part(page: Path, name: str, part: str) -> str:
 def models_table() -> str:
     """The models, a line each, for the README."""
     rows = []
-    for name in variants.names():
-        variant = variants.find(name)
-        rows.append([f"`{name}`", f"`isthmus.{variant.__name__}`", summary(name), paper(variant.paper.split(";")[0])])
+    for name in models.names():
+        model = models.find(name)
+        rows.append([f"`{name}`", f"`isthmus.{model.class_name}`", summary(model), paper(model.paper.split(";")[0])])
     return table(["`--model`", "in Python", "what it does", "paper"], rows)
 
 
 def models_page() -> str:
     """Every model with its own options, then those that all share."""
     parts = [MODELS_INTRODUCTION]
-    for name in variants.names():
-        variant = variants.find(name)
-        parts.append(f"## {variant.title} (`{name}`, `isthmus.{variant.__name__}`)\n\n{summary(name)}\n")
-        parts.append(f"{paper(variant.paper)}.\n\n{options_table(variant.Options)}\n")
-    return "\n".join([*parts, f"## Options that every model has\n\n{options_table(SharedOptions)}\n"])
+    for name in models.names():
+        model = models.find(name)
+        parts.append(f"## {model.title} (`{name}`, `isthmus.{model.class_name}`)\n\n{summary(model)}\n")
+        own = [*model.variant.Options.declared(), *model.defaults]
+        options = {option: field for option, field in declared_options(name).items() if option in own}
+        parts.append(f"{paper(model.paper)}.\n\n{options_table(options)}\n")
+    return "\n".join([*parts, f"## Options that every model has\n\n{options_table(SharedOptions.declared())}\n"])
 
 
-def summary(name: str) -> str:
-    return (variants.find(name).__doc__ or "").partition("\n")[0].replace("|", "\\|")
+def summary(model: models.Model) -> str:
+    return model.summary.replace("|", "\\|")
 
 
 def paper(text: str) -> str:
@@ -88,8 +93,8 @@ def paper(text: str) -> str:
     return re.sub(named, lambda found: f" [{found[1].strip()}]({found[2]})", text).strip()
 
 
-def options_table(options: type) -> str:
-    rows = [[f"`{name}`", f"`{field.default}`", field.description] for name, field in options.declared().items()]
+def options_table(options: dict[str, FieldInfo]) -> str:
+    rows = [[f"`{name}`", f"`{field.default}`", field.description or ""] for name, field in options.items()]
     return table(["option", "default", "what it is"], rows)
 
 

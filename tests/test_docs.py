@@ -5,15 +5,19 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from isthmus.apps.cli import main
+from isthmus.estimator.fitting import Fitting
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^```(python|sh)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+# Enough for what the pages assert.
+MOST_EPOCHS = 12
 
 
 def blocks(page: Path) -> list[tuple[int, str, str]]:
@@ -34,7 +38,20 @@ def test_every_page_with_code_is_found():
     assert {"README.md", "getting_started.md", "article.md", "data.md"} <= with_code
 
 
+@pytest.fixture
+def brief_training(monkeypatch):
+    """The pages' code must run and what it asserts must hold; how good models get in more epochs is tested elsewhere.
+    Processes of a comparison's own would know nothing of this, and take longer to start than to train so briefly."""
+    plan = Fitting.plan
+    monkeypatch.setattr(
+        Fitting, "plan", lambda own, rows: replace(planned := plan(own, rows), epochs=min(planned.epochs, MOST_EPOCHS))
+    )
+    monkeypatch.setattr("isthmus.estimator.detector.STEPS", 20)
+    monkeypatch.setattr("isthmus.comparison.compare.workers", lambda *_: 1)
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("brief_training")
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page)], ids=lambda page: page.name)
 def test_code_in_the_documentation_runs(page, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)

@@ -30,11 +30,10 @@ def rows(count: int, held_out: int, seed: int) -> tuple[np.ndarray, np.ndarray, 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", [0, 1])
-def test_a_vae_finds_the_factors_and_the_likelihood(seed: int) -> None:
+def test_a_vae_finds_the_factors_and_the_likelihood() -> None:
     """Everything at its default but the number of epochs; the bound was 0.5 to 0.6% off on seeds 0 to 3."""
-    x, test, exact = rows(20_000, 4_000, seed)
-    model = isthmus.VAE(LATENT_DIM, epochs=50, random_state=seed).fit(x)
+    x, test, exact = rows(20_000, 4_000, seed=0)
+    model = isthmus.VAE(LATENT_DIM, epochs=50, random_state=0).fit(x)
     assert active_units(model.transform(test))["active_units"] == FACTORS
     tensors = model.domain_.tensors(test)
     with torch.no_grad():

@@ -5,7 +5,7 @@ unlike the others and says why; `isthmus.compare` trains and measures several mo
 `isthmus.evaluate` says how good synthetic rows are, whoever made them;
 `isthmus.load` reads a saved one; `isthmus.stream` leaves rows in their files; `isthmus.compress` and
 `isthmus.decompress` turn rows into few bytes and back; `isthmus.windows` and `isthmus.join_windows` cut long recordings
-and put together what was found.
+and put together what was found; `isthmus.Parts` are rows of several parts, as such models give them.
 Names are imported when they are first used.
 """
 
@@ -27,13 +27,14 @@ _HOMES = {
     "tune": "estimator.tuning",
     "windows": "domains.series.windows",
     "join_windows": "domains.series.windows",
+    "Parts": "core.parts",
     "errors": "core.errors",
 }
 
 
 def _models() -> dict[str, str]:
-    """Variant names by their class names in lower case, which are the file names without underscores."""
-    from .variants import names
+    """Model names by their class names in lower case, which are the same without underscores."""
+    from .estimator.models import names
 
     return {name.replace("_", ""): name for name in names()}
 
@@ -42,17 +43,17 @@ def __getattr__(name: str) -> Any:
     if name in _HOMES:
         module = import_module(f"{__name__}.{_HOMES[name]}")
         return module if name == "errors" else getattr(module, name)
-    variant = _models().get(name.lower())
-    if variant is not None:
+    known = _models().get(name.lower())
+    if known is not None:
         from .estimator.public import public_class
 
-        model = public_class(variant)
+        model = public_class(known)
         if model.__name__ == name:
             return model
     raise AttributeError(f"module 'isthmus' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    from .variants import find, names
+    from .estimator.models import find, names
 
-    return sorted([*globals(), *_HOMES, *(find(name).__name__ for name in names())])
+    return sorted([*globals(), *_HOMES, *(find(name).class_name for name in names())])

@@ -34,8 +34,10 @@ class Autoencoder(_Estimator):
         network: kind of network; convolutional: images, series; residual: images; attention between columns:
     tables (default 'auto')
         activation: function between layers (default 'relu')
-        data: what rows are: 'table', 'image', 'counts', 'series', or told by their type (default 'auto')
-        likelihood: noise of numbers or pixels, such as 'gaussian' or 'bernoulli' (default 'auto')
+        data: what rows are: 'table', 'image', 'counts', 'series', 'text', 'words' (of texts), or told by their
+    type (default 'auto')
+        likelihood: noise of numbers or pixels, such as 'gaussian'; of texts the symbols, 'bytes' or 'byte_pairs'
+    (default 'auto')
         largest_side: images: a longer side is reduced to this; 'auto': 64 where sizes differ, else as they are
     (default 'auto')
         augment: images: how training changes them at random; any of flip, shift, crop, such as (shift, crop)
@@ -109,8 +111,10 @@ class FactorVAE(_Estimator):
         network: kind of network; convolutional: images, series; residual: images; attention between columns:
     tables (default 'auto')
         activation: function between layers (default 'relu')
-        data: what rows are: 'table', 'image', 'counts', 'series', or told by their type (default 'auto')
-        likelihood: noise of numbers or pixels, such as 'gaussian' or 'bernoulli' (default 'auto')
+        data: what rows are: 'table', 'image', 'counts', 'series', 'text', 'words' (of texts), or told by their
+    type (default 'auto')
+        likelihood: noise of numbers or pixels, such as 'gaussian'; of texts the symbols, 'bytes' or 'byte_pairs'
+    (default 'auto')
         largest_side: images: a longer side is reduced to this; 'auto': 64 where sizes differ, else as they are
     (default 'auto')
         augment: images: how training changes them at random; any of flip, shift, crop, such as (shift, crop)
@@ -182,8 +186,10 @@ class FSQ(_Estimator):
         network: kind of network; convolutional: images, series; residual: images; attention between columns:
     tables (default 'auto')
         activation: function between layers (default 'relu')
-        data: what rows are: 'table', 'image', 'counts', 'series', or told by their type (default 'auto')
-        likelihood: noise of numbers or pixels, such as 'gaussian' or 'bernoulli' (default 'auto')
+        data: what rows are: 'table', 'image', 'counts', 'series', 'text', 'words' (of texts), or told by their
+    type (default 'auto')
+        likelihood: noise of numbers or pixels, such as 'gaussian'; of texts the symbols, 'bytes' or 'byte_pairs'
+    (default 'auto')
         largest_side: images: a longer side is reduced to this; 'auto': 64 where sizes differ, else as they are
     (default 'auto')
         augment: images: how training changes them at random; any of flip, shift, crop, such as (shift, crop)
@@ -242,6 +248,89 @@ class FSQ(_Estimator):
         verbose: int = 0,
     ) -> None: ...
 
+class Generator(_Estimator):
+    """The VAE whose tables look most like real ones: columns depend on those before them, too.
+
+    Larochelle & Murray (2011), http://proceedings.mlr.press/v15/larochelle11a.html, given the code of a VAE: Chen
+    et al. (2017), https://arxiv.org/abs/1611.02731
+
+    Options:
+        latent_dim: latent units; 'auto' picks a number from the data (default 8)
+        beta: weight on the KL term; 1 gives the evidence lower bound (default 1.0)
+        free_bits: nats each latent unit may carry before its KL is charged (default 0.0)
+        warmup: epochs over which the KL term's weight rises from 0, at most half of all (default 0.0)
+        mask_fraction: share of cells hidden from the encoder in training (tables, counts, series) (default 0.0)
+        kl: how the KL term is found (default 'closed form')
+        hidden: widths of the hidden layers, such as (400,); the decoder mirrors the encoder (default 'auto')
+        network: kind of network; convolutional: images, series; residual: images; attention between columns:
+    tables (default 'auto')
+        activation: function between layers (default 'relu')
+        data: what rows are: 'table', 'image', 'counts', 'series', 'text', 'words' (of texts), or told by their
+    type (default 'auto')
+        likelihood: noise of numbers or pixels, such as 'gaussian'; of texts the symbols, 'bytes' or 'byte_pairs'
+    (default 'autoregressive')
+        largest_side: images: a longer side is reduced to this; 'auto': 64 where sizes differ, else as they are
+    (default 'auto')
+        augment: images: how training changes them at random; any of flip, shift, crop, such as (shift, crop)
+    (default ())
+        missing: whether missing cells of a table have a probability; 'auto': with 'autoregressive' alone (default
+    'auto')
+        prior: what new codes are drawn from: the model's prior, or a flow fitted to the rows' codes (default
+    'own')
+        epochs: passes over the rows; 'auto' aims at 4,000 steps (default 'auto')
+        batch_size: rows per step (default 128)
+        learning_rate: Adam's step size (default 0.002)
+        schedule: how the learning rate changes over training (default 'cosine')
+        validation_fraction: share of rows held out to stop in time; 0 for none (default 0.1)
+        patience: epochs without a better validation loss before stopping; None for no stopping (default 20)
+        contamination: share of the fitted rows that predict() calls outliers (default 0.05)
+        device: 'cpu', 'cuda', or the fastest there is (default 'auto')
+        precision: arithmetic of the networks while training (default 'float32')
+        compiled: whether training steps are compiled; 'auto': where that saves time (default 'auto')
+        random_state: seed, for the same result every time (default None)
+        verbose: 1 shows progress (default 0)
+
+    Learnt attributes: `history_` (one dict per epoch), `latent_dim_`, `domain_` (the data's schema), `model_`
+    (the
+        variant, a torch module), `offset_` (the score below which a row is an outlier), `step_offset_` (of
+    series: the
+        score below which a step is unusual), `pixel_offset_` (of images: that of a pixel), `training_` (facts of
+    the run),
+        `size_search_` (with latent_dim="auto": what each size achieved), `n_features_in_`, `feature_names_in_`.
+    """
+
+    def __init__(
+        self,
+        latent_dim: int | Literal["auto"] = 8,
+        *,
+        beta: float = 1.0,
+        free_bits: float = 0.0,
+        warmup: float = 0.0,
+        mask_fraction: float = 0.0,
+        kl: Literal["closed form", "sampled"] = "closed form",
+        hidden: Literal["auto"] | tuple[int, ...] = "auto",
+        network: Literal["auto", "dense", "convolutional", "residual", "attention"] = "auto",
+        activation: Literal["relu", "silu", "gelu", "tanh"] = "relu",
+        data: str = "auto",
+        likelihood: str = "autoregressive",
+        largest_side: int | Literal["auto"] = "auto",
+        augment: tuple[Literal["flip", "shift", "crop"], ...] = (),
+        missing: Literal["auto", "ignored", "modelled"] = "auto",
+        prior: Literal["own", "flow_matching", "flow"] = "own",
+        epochs: int | Literal["auto"] = "auto",
+        batch_size: int = 128,
+        learning_rate: float = 0.002,
+        schedule: Literal["cosine", "constant"] = "cosine",
+        validation_fraction: float = 0.1,
+        patience: int | None = 20,
+        contamination: float = 0.05,
+        device: str = "auto",
+        precision: Literal["float32", "bfloat16"] = "float32",
+        compiled: Literal["auto"] | bool = "auto",
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None: ...
+
 class IWAE(_Estimator):
     """Maximises log 1/K Σ p(x, z_k) / q(z_k|x) over K draws.
 
@@ -254,8 +343,10 @@ class IWAE(_Estimator):
         network: kind of network; convolutional: images, series; residual: images; attention between columns:
     tables (default 'auto')
         activation: function between layers (default 'relu')
-        data: what rows are: 'table', 'image', 'counts', 'series', or told by their type (default 'auto')
-        likelihood: noise of numbers or pixels, such as 'gaussian' or 'bernoulli' (default 'auto')
+        data: what rows are: 'table', 'image', 'counts', 'series', 'text', 'words' (of texts), or told by their
+    type (default 'auto')
+        likelihood: noise of numbers or pixels, such as 'gaussian'; of texts the symbols, 'bytes' or 'byte_pairs'
+    (default 'auto')
         largest_side: images: a longer side is reduced to this; 'auto': 64 where sizes differ, else as they are
     (default 'auto')
         augment: images: how training changes them at random; any of flip, shift, crop, such as (shift, crop)
@@ -331,8 +422,10 @@ class LadderVAE(_Estimator):
         network: kind of network; convolutional: images, series; residual: images; attention between columns:
     tables (default 'auto')
         activation: function between layers (default 'relu')
-        data: what rows are: 'table', 'image', 'counts', 'series', or told by their type (default 'auto')
-        likelihood: noise of numbers or pixels, such as 'gaussian' or 'bernoulli' (default 'auto')
+        data: what rows are: 'table', 'image', 'counts', 'series', 'text', 'words' (of texts), or told by their
+    type (default 'auto')
+        likelihood: noise of numbers or pixels, such as 'gaussian'; of texts the symbols, 'bytes' or 'byte_pairs'
+    (default 'auto')
         largest_side: images: a longer side is reduced to this; 'auto': 64 where sizes differ, else as they are
     (default 'auto')
         augment: images: how training changes them at random; any of flip, shift, crop, such as (shift, crop)
@@ -410,8 +503,10 @@ class TopKAutoencoder(_Estimator):
         network: kind of network; convolutional: images, series; residual: images; attention between columns:
     tables (default 'auto')
         activation: function between layers (default 'relu')
-        data: what rows are: 'table', 'image', 'counts', 'series', or told by their type (default 'auto')
-        likelihood: noise of numbers or pixels, such as 'gaussian' or 'bernoulli' (default 'auto')
+        data: what rows are: 'table', 'image', 'counts', 'series', 'text', 'words' (of texts), or told by their
+    type (default 'auto')
+        likelihood: noise of numbers or pixels, such as 'gaussian'; of texts the symbols, 'bytes' or 'byte_pairs'
+    (default 'auto')
         largest_side: images: a longer side is reduced to this; 'auto': 64 where sizes differ, else as they are
     (default 'auto')
         augment: images: how training changes them at random; any of flip, shift, crop, such as (shift, crop)
@@ -488,8 +583,10 @@ class VAE(_Estimator):
         network: kind of network; convolutional: images, series; residual: images; attention between columns:
     tables (default 'auto')
         activation: function between layers (default 'relu')
-        data: what rows are: 'table', 'image', 'counts', 'series', or told by their type (default 'auto')
-        likelihood: noise of numbers or pixels, such as 'gaussian' or 'bernoulli' (default 'auto')
+        data: what rows are: 'table', 'image', 'counts', 'series', 'text', 'words' (of texts), or told by their
+    type (default 'auto')
+        likelihood: noise of numbers or pixels, such as 'gaussian'; of texts the symbols, 'bytes' or 'byte_pairs'
+    (default 'auto')
         largest_side: images: a longer side is reduced to this; 'auto': 64 where sizes differ, else as they are
     (default 'auto')
         augment: images: how training changes them at random; any of flip, shift, crop, such as (shift, crop)

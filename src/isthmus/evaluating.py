@@ -183,18 +183,18 @@ def _sets(real: Rows, synthetic: Rows, holdout: Rows | None, random_state: Any) 
         if not kind.accepts(rows):
             what = type(rows).__name__
             raise DataError(f"{name}: of type {what}, which is no {kind.name} data as {REAL} are; give both alike")
-        given[name] = rows = kind.indexed(rows)
-        if not rows.shape[0]:
+        given[name] = kind.indexed(rows)
+        if not given[name].shape[0]:
             raise DataError(f"{name}: there are none; give at least one")
     domain, tensors = kind.fit_together(given)
-    matrices = [domain.values(x) for x in tensors]
-    images = domain.picture_kind == "image"
+    summed = not domain.side_by_side
+    matrices = [domain.summary(x)[0] if summed else domain.values(x) for x in tensors]
     return Sets(
         real=matrices[0],
         synthetic=matrices[1],
         holdout=matrices[2] if len(matrices) > 2 else None,
-        categorical=domain.categorical,
-        names=[] if images else domain.column_names,
+        categorical=domain.summary(tensors[0])[1] if summed else domain.categorical,
+        names=domain.summary_names if domain.named_columns else [],
         squares=[domain.squares(x, picture_features.SIDE) for x in tensors] if isinstance(domain, Image) else None,
         seed=seed_from(random_state),
     )

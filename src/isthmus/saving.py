@@ -10,8 +10,9 @@ import numpy as np
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
-from . import __version__, domains, variants
+from . import __version__, domains
 from .core.errors import IsthmusError, ModelFileError
+from .estimator import models
 from .estimator.base import Estimator
 from .estimator.codes import PRIORS
 from .estimator.detector import Detector
@@ -40,7 +41,7 @@ def save(estimator: Estimator | Detector, path: str | Path) -> None:
     facts = {
         "format": FORMAT,
         "isthmus": __version__,
-        "model": estimator.variant_name,
+        "model": estimator.model_name,
         "options": shared.model_dump() | own.model_dump() | {"random_state": estimator._seed},
         "latent_dim": estimator.latent_dim_,
         "seed": estimator._seed,
@@ -72,7 +73,10 @@ def load_estimator(path: str | Path, *, device: str = "auto") -> Estimator:
     """`load`, for what a detector cannot do: raises ModelFileError if the file holds one."""
     loaded = _load(Path(path), device)
     if isinstance(loaded, Detector):
-        raise ModelFileError(f"{path}: holds a detector, which only scores rows; give a model that `isthmus fit` wrote")
+        raise ModelFileError(
+            f"{path}: holds a detector, which only scores rows; give another model, such as `isthmus fit --model vae` "
+            "writes"
+        )
     return loaded
 
 
@@ -105,7 +109,7 @@ def _load(path: Path, device: str) -> Estimator | Detector:
 
 
 def _revive(tensors: dict[str, Tensor], facts: dict[str, Any], device: str) -> Estimator:
-    variants.find(facts["model"])  # a name outside the closed list is refused before anything is built
+    models.find(facts["model"])  # a name outside the closed list is refused before anything is built
     options = {name: tuple(value) if isinstance(value, list) else value for name, value in facts["options"].items()}
     estimator = public_class(facts["model"])(**options)
     shared, own = estimator._options()

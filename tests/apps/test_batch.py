@@ -169,7 +169,9 @@ class TestGoingOn:
     @pytest.mark.parametrize("command", ["score", "generate"])
     @pytest.mark.slow
     @pytest.mark.skipif(os.name != "posix", reason="kill -9")
-    def test_killed_in_the_middle(self, command: str, engine: str, penguins_model: Path, tmp_path: Path) -> None:
+    def test_killed_in_the_middle(
+        self, command: str, engine: str, penguins_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """The folder is then the same, byte for byte, as that of a run that nobody killed."""
         folder = split(read("penguins").rows, tmp_path / "penguins", 57)
         data = [str(folder)] if command == "score" else ["-n", "2850"]
@@ -184,11 +186,12 @@ class TestGoingOn:
         wait_until(lambda: settled(out))  # Ray's workers outlive the program that started them by a moment
         done = len(part_names(out))
         assert 5 <= done < 57, "it ended before it was killed: the test needs more parts"
+        monkeypatch.setattr(planning, "GENERATED_ROWS", 50)
         for name in ("killed", "whole"):
-            place = ["local" if name == "whole" else engine, "--out", str(tmp_path / name)]
-            ended = subprocess.run([*arguments, *place], capture_output=True, text=True, check=True)
-            assert ("from an earlier run" in ended.stdout) == (name == "killed")
-            assert "none is missing, none is there twice" in ended.stdout
+            place = ("local" if name == "whole" else engine, "--out", tmp_path / name)
+            ended = succeed(command, penguins_model, *data, "--engine", *place)
+            assert ("from an earlier run" in ended.out) == (name == "killed")
+            assert "none is missing, none is there twice" in ended.out
         assert contents(out) == contents(tmp_path / "whole")
         if command == "score":
             assert parquet.read_table(out).column("row").to_pylist() == list(range(344))
@@ -351,7 +354,7 @@ class TestRefusals:
         assert "column 'vae0' is missing" in message and not (tmp_path / "rows").exists()
 
     def test_a_model_of_images(self, penguins: Path, digits_model: Path, tmp_path: Path) -> None:
-        assert "fitted to images" in refused("encode", digits_model, penguins, "--out", tmp_path / "o")
+        assert "fitted to image data" in refused("encode", digits_model, penguins, "--out", tmp_path / "o")
         given = ("--engine", "local", "--out", tmp_path / "o")
         assert "makes images" in refused("generate", digits_model, "-n", 3, *given)
         assert not (tmp_path / "o").exists()

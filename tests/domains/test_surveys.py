@@ -155,3 +155,12 @@ def test_infinity_is_named_by_its_row():
 def test_cells_that_cannot_be_modelled_are_refused_before_the_pass():
     with pytest.raises(DataError, match="column 'a' holds list"):
         domains.find("table").survey().add(pa.table({"a": [[1], [2]]}), 0)
+
+
+def test_rows_that_show_nothing_any_more_are_left():
+    """Each slice has a new greatest number; what was kept of those before would grow with the stream."""
+    survey = domains.find("table").survey()
+    for start in range(0, 500, 10):
+        survey.add(pa.table({"rising": np.arange(start, start + 10), "still": np.zeros(10)}), start)
+    kept = survey.witnesses()
+    assert kept.column("rising").to_pylist() == [0, 499]

@@ -14,8 +14,10 @@ from isthmus.core.errors import DataError
 from isthmus.core.randomness import Randomness
 from isthmus.domains.base import DomainNetworks, NetworkOptions
 from isthmus.domains.table import Table
-from isthmus.domains.table.autoregressive import AutoregressiveLikelihood
+from isthmus.domains.table.autoregressive import MOST_COLUMNS, AutoregressiveLikelihood
 from isthmus.domains.table.bins import LEAST_WIDTH, MOST_BINS, MOST_SYMBOLS, Bins
+from isthmus.domains.table.evidence import Evidence
+from isthmus.domains.table.scaling import fit_scale
 from isthmus.parts.networks import built
 from isthmus.training.loop import train, train_together
 from isthmus.training.run import Plan
@@ -79,6 +81,103 @@ def test_samples_follow_the_probabilities():
     assert (made.log_prob(x.float()) - made.without_context().log_prob(x.float())).abs().max() > 0.3
 
 
+def relation() -> tuple[Table, pa.Table]:
+    """A real number, a whole one and an ordered category, of which symbols are ranges but for the last."""
+    rng = np.random.default_rng(0)
+    x, sizes = rng.normal(size=400), rng.integers(0, 3, 400)
+    ordered = pd.Categorical.from_codes(sizes, ["low", "middle", "high"], ordered=True)
+    y = x + 0.1 * rng.normal(size=400)
+    frame = pd.DataFrame({"x": x, "whole": rng.integers(0, 900, 400), "size": ordered, "y": y})
+    rows = pa.Table.from_pandas(frame, preserve_index=False)
+    return Table.fit(rows, FAMILY), rows
+
+
+def test_numbers_tell_later_columns_where_in_their_symbol_they_lie():
+    """The sum of the module's own equation, column by column."""
+    table, rows = relation()
+    x = table.tensors(rows)
+    head = likelihood(table, 1).head
+    symbols = head.symbols(x.float())[0]
+    scaled = torch.from_numpy(table.matrix(x))
+    ranks = torch.tensor([["low", "middle", "high"].index(v) for v in rows.column("size").to_pylist()]).double()
+    scaled[:, 2] = (ranks - ranks.mean()) / ranks.std(correction=0)
+    known = head.context_of(symbols, head.aside(x.float(), symbols)) - head.context_bias
+    expected = torch.zeros(len(x), head.outputs)
+    for column in range(3):
+        torch.testing.assert_close(known[:, column], expected, rtol=1e-4, atol=1e-4)
+        # No farther out than the outermost symbols' means.
+        ends = [scaled[symbols[:, column] == s, column].mean() for s in (0, head.symbols.sizes[column] - 1)]
+        y = scaled[:, column] if column == 2 else scaled[:, column].clamp(*ends)
+        told = head.context[head.offset[column] + symbols[:, column]]
+        expected = expected + told + y.float().unsqueeze(-1) * head.slope[column]
+    assert (head.slope.abs().sum(-1) > 0).all()
+
+
+def test_draws_tell_later_columns_what_was_drawn():
+    """Symbols alone say nothing of y here: only where in its symbol x lies."""
+    table, _ = relation()
+    made = likelihood(table, 5_000)
+    head = made.head
+    with torch.no_grad():
+        for parameter in head.parameters():
+            parameter.zero_()
+        head.slope[0, 0] = 1.0
+        head.context[: head.symbols.sizes[0], 0] = -head.middle[: head.symbols.sizes[0]]
+        group, place = head.place[3]
+        head.groups[group].weight[place, 0, 0] = 200.0  # y's first symbol, where x lies above its symbol's mean
+    x = AutoregressiveLikelihood(head, torch.zeros_like(made.outputs)).sample(Randomness(0)).float()
+    symbols = head.symbols(x)[0]
+    off = head.aside(x, symbols)[:, 0, 0]
+    assert (off > 0.1).sum() > 100 and (off < 0).sum() > 100
+    # e^20 times as likely as each of 19 others; elsewhere as likely as they are.
+    assert (symbols[off > 0.1, 3] == 0).all()
+    assert (symbols[off < 0, 3] == 0).float().mean() < 0.15
+
+
+def test_an_older_file_has_no_numbers_within_symbols():
+    """What files of before say is all that their models have."""
+    table, rows = relation()
+    schema = table.schema()
+    del schema["context"]
+    assert [bins.pop("means") for bins in schema["bins"]]
+    old = Table.from_schema(schema)
+    made = likelihood(old, 400)
+    parts = {name.partition(".")[0] for name, _ in made.head.named_parameters()}
+    assert parts == {"context", "context_bias", "bias", "groups"}
+    x = old.tensors(rows).float()
+    assert made.log_prob(x).isfinite().all()
+    assert made.sample(Randomness(0)).isfinite().all()
+    # The mean of a symbol was taken for the middle of its bins: near it, but not at the ends.
+    apart = (made.head.symbols.binned.centre - likelihood(table, 1).head.symbols.binned.centre).abs()
+    assert apart.median() < 0.03 and apart.max() > 0.3
+
+
+def test_many_columns_have_fewer_units_and_symbols():
+    cells = np.random.default_rng(0).normal(size=(4100, MOST_COLUMNS + 1))
+    few, many = (Table.fit(cells[:, :columns], FAMILY) for columns in (2, MOST_COLUMNS + 1))
+    assert (few.context.units, many.context.units) == (128, 32)
+    assert (len(few.bins[0].starts), len(many.bins[0].starts)) == (MOST_SYMBOLS, MOST_SYMBOLS // 2)
+
+
+def test_symbols_keep_the_mean_of_their_numbers():
+    numbers = np.random.default_rng(0).normal(size=2000)
+    bins = Bins.fit(numbers, 0.0, fit_scale(numbers))
+    symbol = np.searchsorted(np.array(bins.low)[bins.starts], numbers, side="right") - 1
+    assert bins.means == pytest.approx([numbers[symbol == s].mean() for s in range(len(bins.starts))])
+
+
+def test_numbers_far_apart_share_no_symbol():
+    """Else rows would be drawn from the emptiness between them, and the mean of both be guessed."""
+    usual = np.random.default_rng(0).normal(size=2000)
+    numbers = np.concatenate([usual, [-8.0, -8.0, 9.0, 9.01]])
+    bins = Bins.fit(numbers, 0.0, fit_scale(numbers))
+    assert bins.means[0] == -8.0 and bins.counts[0] == 2
+    assert bins.means[-1] == pytest.approx(9.005) and bins.counts[-1] == 2
+    assert usual.min() <= bins.means[1] and bins.means[-2] <= usual.max()
+    assert (np.array(bins.high[:-1]) <= np.array(bins.low[1:])).all()
+    assert bins.high[-2] == usual.max()
+
+
 @pytest.mark.parametrize("kind", ["normal", "heavy", "spikes"])
 def test_a_density_integrates_to_one(kind):
     rng = np.random.default_rng(0)
@@ -136,6 +235,41 @@ def test_what_training_raises_lies_between_with_and_without_context():
     assert ((made.objective(x) >= ends.min(0).values - 1e-4) & (made.objective(x) <= ends.max(0).values + 1e-4)).all()
 
 
+def test_what_the_encoder_does_not_see_is_missing_to_later_columns():
+    table, every = discrete_table()
+    x = table.tensors(every).float()
+    made = likelihood(table, len(x))
+    # kind and size: the first may be missing, the second may not.
+    hidden, kept = x.clone(), x.clone()
+    hidden[:, 0], kept[:, 1] = torch.nan, torch.nan
+    assert torch.equal(made.objective(x, kept), made.objective(x))
+    # Rows that differ in the hidden kind differ in its own probability alone.
+    of_kind = torch.lerp(*(each.log_prob_per_feature(x)[:, 0] for each in (made, made.without_context())), 0.5)
+    others = made.objective(x, hidden) - of_kind
+    alike = others.reshape(3, -1)  # the kind changes slowest
+    torch.testing.assert_close(alike, alike[:1].expand(3, -1), rtol=1e-4, atol=1e-4)
+    assert (made.objective(x) - of_kind).reshape(3, -1).diff(dim=0).abs().max() > 0.1
+
+
+def test_gaps_that_are_left_say_nothing_of_a_cell():
+    """A cell's distribution given the observed ones, another unknown one being missing: by Bayes' rule."""
+    table, every = discrete_table()
+    x = table.tensors(every)
+    asked = x[~x[:, 3].isnan()].clone()
+    asked[:, [0, 2]] = torch.nan  # kind and old; size and half are known
+    made = likelihood(table, len(asked))
+    gaps = made.head.symbols(asked.float())[0]
+    with torch.no_grad():
+        filled = made._refined(made.outputs[None], gaps[None], Evidence.of_rows(asked), Randomness(0))
+    by_kind = []
+    for kind in (0.0, 1.0):
+        rows = asked.clone()
+        rows[:, 0] = kind
+        by_kind.append(made.log_prob_per_feature(rows.float())[:, [0, 1, 3]].sum(-1))
+    expected = torch.stack(by_kind, dim=-1).softmax(-1)
+    torch.testing.assert_close(filled[:, :2].float(), expected, rtol=1e-4, atol=1e-4)
+
+
 def test_a_missing_cell_where_none_was_missing_is_no_evidence():
     table = Table.fit(pa.table({"a": [1, 2, 3, 2] * 5, "b": ["x", "y", "y", "y"] * 5}), FAMILY)
     x = table.tensors(pa.table({"a": pa.nulls(2, pa.int64()), "b": ["x", None]})).float()
@@ -162,7 +296,7 @@ def test_rare_categories_are_drawn_by_their_frequency():
 def test_bins_hold_every_row_and_frequent_values_are_alone():
     rng = np.random.default_rng(0)
     numbers = np.where(rng.random(20_000) < 0.2, 7.0, rng.normal(size=20_000))
-    bins = Bins.fit(numbers, 0.0)
+    bins = Bins.fit(numbers, 0.0, fit_scale(numbers))
     assert sum(bins.counts) == len(numbers)
     assert len(bins.starts) <= MOST_SYMBOLS + 2
     assert len(bins.low) <= MOST_BINS + 2
@@ -173,7 +307,8 @@ def test_bins_hold_every_row_and_frequent_values_are_alone():
 
 def test_few_rows_have_few_bins():
     """A bin for every row would give the rows back."""
-    assert len(Bins.fit(np.random.default_rng(0).normal(size=100), 0.0).low) <= 12
+    numbers = np.random.default_rng(0).normal(size=100)
+    assert len(Bins.fit(numbers, 0.0, fit_scale(numbers)).low) <= 12
 
 
 @pytest.mark.parametrize(

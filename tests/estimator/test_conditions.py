@@ -210,7 +210,7 @@ def test_a_column_without_values_has_none_to_ask_for():
 def test_images_have_no_columns():
     images = DRAWS.integers(0, 255, (40, 5, 6)).astype(np.uint8)
     model = isthmus.VAE(2, hidden=(8,), epochs=1, random_state=0).fit(images)
-    with pytest.raises(DataError, match="columns of a table; the model was fitted to image data"):
+    with pytest.raises(DataError, match="columns of a table; the model was fitted to images"):
         model.sample(2, where={"x0": 1})
 
 

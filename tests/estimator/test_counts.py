@@ -150,7 +150,7 @@ def test_what_counts_cannot_do_is_said(fitted):
 
 def test_a_table_s_model_takes_no_counts(fitted):
     table = model(epochs=1).fit(made().toarray().astype(float) + 0.5)
-    with pytest.raises(DataError, match="was fitted to table data"):
+    with pytest.raises(DataError, match="was fitted to a table"):
         table.transform(made())
     with pytest.raises(DataError, match="24"):
         fitted.transform(made()[:, :9])

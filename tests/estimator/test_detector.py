@@ -153,7 +153,7 @@ def test_images_are_scored_and_have_no_columns_to_blame():
     images = draws.binomial(255, 0.2, (120, 6, 6)).astype(np.uint8)
     detector = isthmus.Detector(members=1, random_state=0).fit(images)
     assert detector.score_samples(255 - images[:10]).max() < detector.score_samples(images).min()
-    with pytest.raises(DataError, match="of image data look at score_samples"):
+    with pytest.raises(DataError, match="of images look at score_samples"):
         detector.explain_scores(images)
 
 

@@ -224,7 +224,7 @@ def test_rows_come_in_the_container_that_was_fitted(container):
 
 def test_what_cannot_be_filled_in_is_said_in_one_line(mixed):
     images = DRAWS.integers(0, 255, (40, 5, 6)).astype(np.uint8)
-    with pytest.raises(DataError, match="missing cells are those of tables; the model was fitted to image data"):
+    with pytest.raises(DataError, match="missing cells are those of tables and series; the model was fitted to images"):
         isthmus.VAE(2, hidden=(8,), epochs=1, random_state=0).fit(images).impute(images)
     with pytest.raises(OptionError, match="draws=0"):
         mixed.impute(MIXED, draws=0)

@@ -46,7 +46,7 @@ def rows() -> np.ndarray:
 @pytest.mark.slow
 def test_every_check_of_scikit_learn_passes(name, monkeypatch):
     monkeypatch.setenv("SCIPY_ARRAY_API", "1")  # without it one check is skipped
-    results = estimator_checks.check_estimator(quick(name), on_skip=None, on_fail=None)
+    results = estimator_checks.check_estimator(quick(name, epochs=1), on_skip=None, on_fail=None)
     assert {result["check_name"]: result["exception"] for result in results if result["status"] != "passed"} == {}
     assert len(results) >= 53
 
@@ -56,7 +56,7 @@ def test_every_check_of_scikit_learn_passes(name, monkeypatch):
 @pytest.mark.parametrize("name", MODELS)
 @pytest.mark.slow
 def test_checks_for_data_frames_pass(name, check):
-    getattr(estimator_checks, check)(name, quick(name, latent_dim=3))
+    getattr(estimator_checks, check)(name, quick(name, latent_dim=3, epochs=1))
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -107,7 +107,7 @@ def test_grid_search_finds_the_options_of_the_best_score(rows):
     # β = 1000 leaves no information in the codes, and says so in the held-out bound.
     x = rows @ np.random.default_rng(1).standard_normal((5, 5))
     grid = {"latent_dim": [1, 4], "beta": [1.0, 1000.0]}
-    model = isthmus.VAE(hidden=(), epochs=60, batch_size=10, learning_rate=0.03, random_state=0)
+    model = isthmus.VAE(hidden=(), epochs=30, batch_size=10, learning_rate=0.03, random_state=0)
     found = GridSearchCV(model, grid, cv=2).fit(x)
     assert found.best_params_ == {"latent_dim": 4, "beta": 1.0}
     assert found.best_score_ == np.max(found.cv_results_["mean_test_score"])

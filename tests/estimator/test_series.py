@@ -102,7 +102,7 @@ def test_a_detector_scores_series():
     detector = isthmus.Detector(members=2, random_state=0).fit(series)
     far = [each + 5 for each in series[:2]]
     assert (detector.score_samples(far) < np.median(detector.score_samples(series))).all()
-    with pytest.raises(DataError, match="series data"):
+    with pytest.raises(DataError, match="of series look at"):
         detector.explain_scores(series)
 
 

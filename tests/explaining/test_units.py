@@ -261,7 +261,7 @@ class TestHeatMaps:
         effect = np.zeros((2, 24))
         effect[0, 7], effect[1, 23] = 0.5, 0.25
         first, second = (
-            np.asarray(Image.open(io.BytesIO(base64.b64decode(png)))) for png in turning.heat_maps(model, effect)
+            np.asarray(Image.open(io.BytesIO(base64.b64decode(png)))) for png in model.domain_.maps(effect / 0.5)
         )
         assert first.shape == (4, 6)
         assert first[1, 1] == 255 and second[3, 5] == 128 and first.sum() == 255 and second.sum() == 128

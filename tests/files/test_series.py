@@ -49,6 +49,21 @@ def test_times_on_no_even_grid_only_put_steps_in_order(tmp_path):
     assert "no even grid" in source.notes[-1]
 
 
+def test_series_of_one_step_each_lie_on_any_grid(tmp_path):
+    source = read(f"{written(tmp_path, pd.DataFrame({'of': [0, 1], 'time': [3, 3], 'x': [1.0, 2.0]}))}:of,time")
+    assert [len(each) for each in source.rows] == [1, 1]
+    assert "no even grid" not in source.notes[-1]
+
+
+def test_columns_that_are_no_channels_are_dropped_first(tmp_path):
+    place = f"{written(tmp_path, SENSORS.assign(comment=list('abcdef')))}:machine,minute"
+    with pytest.raises(DataError, match="column 'comment' holds string"):
+        read(place)
+    assert [each.shape[1] for each in read(place, drop=["comment"]).rows] == [2, 2]
+    with pytest.raises(DataError, match="there is no column 'minute'"):
+        read(place, drop=["minute"])
+
+
 @pytest.mark.parametrize("shape", [(4,), (4, 1), (4, 3)])
 def test_what_is_written_is_read(tmp_path, shape):
     rng = np.random.default_rng(0)
@@ -66,6 +81,7 @@ def test_what_is_written_is_read(tmp_path, shape):
     [
         ("machine", {}, "ID,TIME"),
         ("machine,hour", {}, "no column 'hour'"),
+        ("machine,minute,load", {}, "names more than two columns.*--drop"),
         ("machine,machine", {}, "both the series and the time"),
         ("machine,minute", {"load": list("abcdef")}, "column 'load' holds string"),
         ("machine,minute", {"minute": [0, 0, 0, 0, 1, 1]}, "two rows of one time"),

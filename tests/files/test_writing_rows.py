@@ -1,5 +1,9 @@
 """Rows of any kind, written in the format that the path names."""
 
+import datetime
+import json
+import re
+
 import numpy as np
 import pandas
 import polars
@@ -148,3 +152,20 @@ def test_damage_in_a_parquet_file_of_ours_is_noticed(tmp_path):
         except DataError:
             pass
     assert unnoticed == 0
+
+
+@pytest.mark.parametrize("ending", ["csv", "tsv", "jsonl"])
+def test_whole_seconds_have_no_fraction(ending, tmp_path):
+    moment, day = datetime.datetime(2024, 3, 1, 12), datetime.datetime(2024, 3, 1)
+    table = pa.table(
+        {
+            "whole": pa.array([moment, day, None], pa.timestamp("us")),
+            "zone": pa.array([moment, day, None], pa.timestamp("ns", "UTC")),
+            "broken": pa.array([moment, moment.replace(microsecond=500_000), None], pa.timestamp("ms")),
+            "time": pa.array([datetime.time(7), datetime.time(8), None], pa.time64("us")),
+        }
+    )
+    write_table(table, tmp_path / f"rows.{ending}")
+    first = (tmp_path / f"rows.{ending}").read_text().splitlines()[0 if ending == "jsonl" else 1]
+    cells = list(json.loads(first).values()) if ending == "jsonl" else re.split("[,\t]", first)
+    assert cells == ["2024-03-01 12:00:00", "2024-03-01 12:00:00Z", "2024-03-01 12:00:00.000", "07:00:00"]

@@ -64,12 +64,15 @@ def wait_until(reached: Callable[[], bool], seconds: float = 60) -> None:
         time.sleep(0.01)
 
 
-def trained(size: int, kind: str, epochs: int, folder: Path, rows: int = 70) -> list[dict[str, Any]]:
-    """What each of several processes says of its training."""
-    folder.mkdir(exist_ok=True)
-    for status, out, err in ended(start(size, "tests.training.processes", kind, epochs, folder, rows)):
+def trained(folder: Path, *asked: str) -> None:
+    """Two processes train models, each MODEL:EPOCHS:ROWS."""
+    for status, out, err in ended(start(2, "tests.training.processes", folder, *asked)):
         assert (status, out, err) == (0, "", "")
-    return [json.loads((folder / f"{rank}.json").read_text()) for rank in range(size)]
+
+
+def told(folder: Path) -> list[dict[str, Any]]:
+    """What each of two processes says of its training."""
+    return [json.loads((folder / f"{rank}.json").read_text()) for rank in (0, 1)]
 
 
 def epochs_of(folder: Path, rank: int) -> list[int]:
@@ -77,9 +80,18 @@ def epochs_of(folder: Path, rank: int) -> list[int]:
     return [int(line) for line in file.read_text().split()] if file.exists() else []
 
 
-def test_a_model_without_noise_equals_one_process(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of models that two processes trained without being disturbed."""
+    folder = tmp_path_factory.mktemp("whole")
+    trained(folder, "autoencoder:6:70", "traced:6:70", "vae:100:2000", "factor_vae:60:2000", "broken:6:70")
+    return folder
+
+
+@pytest.mark.parametrize("kind", ["autoencoder", "traced"])
+def test_a_model_without_noise_equals_one_process(kind: str, whole: Path) -> None:
     """To rounding: gradients are sums in another order. Batches have an odd number of rows."""
-    first, second = trained(2, "autoencoder", 6, tmp_path)
+    first, second = told(whole / kind)
     assert first == second, "the processes do not hold the same model"
     alone = json.loads(json.dumps(described(outcome_of("autoencoder", 6, 70, ALONE, None))))
     assert first["decisions"] == alone["decisions"]
@@ -90,19 +102,19 @@ def test_a_model_without_noise_equals_one_process(tmp_path: Path) -> None:
         torch.testing.assert_close(torch.tensor(values), torch.tensor(alone["weights"][name]), rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.parametrize(("kind", "within"), [("vae", 0.01), ("factor_vae", 0.05)])
-def test_a_model_with_noise_comes_to_the_same_loss(kind: str, within: float, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("kind", "epochs", "within"), [("vae", 100, 0.01), ("factor_vae", 60, 0.05)])
+def test_a_model_with_noise_comes_to_the_same_loss(kind: str, epochs: int, within: float, whole: Path) -> None:
     """Each process draws its own noise. Two players chase each other: there, seeds alone differ by a twentieth."""
-    first, second = trained(2, kind, 60, tmp_path, rows=2000)
+    first, second = told(whole / kind)
     assert first == second
-    alone = described(outcome_of(kind, 60, 2000, ALONE, None))
+    alone = described(outcome_of(kind, epochs, 2000, ALONE, None))
     assert first["history"][-1]["train"] != alone["history"][-1]["train"]
     loss, expected = (each["history"][-1]["validation"]["loss"] for each in (first, alone))
     assert loss == pytest.approx(expected, rel=within)
 
 
-def test_all_go_back_to_the_last_good_state_together(tmp_path: Path) -> None:
-    first, second = trained(2, "broken", 6, tmp_path)
+def test_all_go_back_to_the_last_good_state_together(whole: Path) -> None:
+    first, second = told(whole / "broken")
     assert first == second and first["decisions"][1] == 1
 
 
@@ -116,71 +128,79 @@ def test_the_first_alone_writes(tmp_path: Path) -> None:
     assert isthmus.load(model).latent_dim_ == 2
 
 
-def test_a_lost_process_ends_the_others_and_resuming_goes_on(tmp_path: Path) -> None:
-    processes = start(2, "tests.training.processes", "autoencoder", 2000, tmp_path)
-    wait_until(lambda: len(epochs_of(tmp_path, 0)) >= 5)
+def test_a_lost_process_ends_the_others(tmp_path: Path) -> None:
+    processes = start(2, "tests.training.processes", tmp_path, "autoencoder:2000:70")
+    folder = tmp_path / "autoencoder"
+    wait_until(lambda: len(epochs_of(folder, 0)) >= 5)
     processes[0].kill()  # the other one is lost in the next test
     began = time.monotonic()
     status, _, err = ended(processes[1:])[0]
     assert time.monotonic() - began < 30
     assert status == 2 and err.count("\n") == 1 and "one of the 2 processes was lost" in err and "--resume" in err
     # Who is killed while it writes leaves a hidden file that nobody reads, and whole ones under the names that count.
-    left = {path.name for path in tmp_path.iterdir() if not path.name.endswith(".partial")}
+    left = {path.name for path in folder.iterdir() if not path.name.endswith(".partial")}
     assert left <= {"checkpoint", "checkpoint.previous", "0.epochs", "1.epochs"}
-    loaded = Checkpoint(tmp_path / "checkpoint", {"kind": "autoencoder"}).load()
+    assert reached(folder, "autoencoder") >= 4
+
+
+def reached(folder: Path, kind: str) -> int:
+    """The epoch of the state that was kept."""
+    loaded = Checkpoint(folder / "checkpoint", {"kind": kind}).load()
     assert loaded is not None
-    reached = loaded[0].counters["epoch"]
-    for file in tmp_path.glob("*.epochs"):
-        file.unlink()
-    first, second = trained(2, "autoencoder", reached + 3, tmp_path)
-    assert epochs_of(tmp_path, 0) == epochs_of(tmp_path, 1) == [reached + 1, reached + 2, reached + 3]
-    assert first == second and len(first["history"]) == reached + 3
+    return loaded[0].counters["epoch"]
 
 
-def test_a_resumed_run_equals_one_that_was_not_stopped(tmp_path: Path) -> None:
-    for folder in ("whole", "killed"):
-        (tmp_path / folder).mkdir()
-    processes = start(2, "tests.training.processes", "vae", 150, tmp_path / "killed")
-    wait_until(lambda: len(epochs_of(tmp_path / "killed", 0)) >= 7)
+def test_a_resumed_run_equals_one_that_was_not_stopped(whole: Path, tmp_path: Path) -> None:
+    processes = start(2, "tests.training.processes", tmp_path, "vae:100:2000")
+    folder = tmp_path / "vae"
+    wait_until(lambda: len(epochs_of(folder, 0)) >= 7)
     processes[1].kill()
     assert [status for status, *_ in ended(processes)] == [2, -signal.SIGKILL]
-    assert trained(2, "vae", 150, tmp_path / "killed") == trained(2, "vae", 150, tmp_path / "whole")
+    kept = reached(folder, "vae")
+    for file in folder.glob("*.epochs"):
+        file.unlink()
+    trained(tmp_path, "vae:100:2000")
+    assert epochs_of(folder, 0) == epochs_of(folder, 1) == list(range(kept + 1, 101))
+    assert told(folder) == told(whole / "vae")
 
 
 @pytest.mark.parametrize("interrupted", [0, 1])
 def test_ctrl_c_in_one_ends_all_at_the_same_place(interrupted: int, tmp_path: Path) -> None:
-    processes = start(2, "tests.training.processes", "vae", 5000, tmp_path)
-    wait_until(lambda: len(epochs_of(tmp_path, interrupted)) >= 3)
+    processes = start(2, "tests.training.processes", tmp_path, "vae:5000:70")
+    wait_until(lambda: len(epochs_of(tmp_path / "vae", interrupted)) >= 3)
     processes[interrupted].send_signal(signal.SIGINT)
     assert ended(processes) == [(0, "", "")] * 2
-    first, second = (json.loads((tmp_path / f"{rank}.json").read_text()) for rank in (0, 1))
+    first, second = told(tmp_path / "vae")
     assert first == second and first["decisions"][2] is True and 3 <= len(first["history"]) < 5000
 
 
 def test_the_command_line_under_torchrun(tmp_path: Path) -> None:
     """Ctrl-C keeps the best, as in one process; bad input is one line; other commands are refused."""
-    torchrun = ("torch.distributed.run", "--nproc-per-node", 2, "-m", "isthmus")
     model = tmp_path / "m.safetensors"
 
-    def lines(*words: object, interrupt: bool = False) -> list[str]:
+    def lines(*words: object, program: str = "isthmus", interrupt: bool = False) -> list[str]:
+        torchrun = ("torch.distributed.run", "--nproc-per-node", 2, "-m", program)
         process = subprocess.Popen(
             [sys.executable, "-m", *map(str, (*torchrun, *words))], stderr=subprocess.PIPE, text=True, cwd=ROOT
         )
         if interrupt:
-            wait_until(model.with_name("m.safetensors.checkpoint").exists, seconds=120)  # written every 30 seconds
+            wait_until(model.with_name("m.safetensors.checkpoint").exists, seconds=120)
             process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=60)
         assert process.returncode != 0
         return [line for line in err.splitlines() if line.startswith("isthmus: ")]
 
-    fit = ("fit", "digits", "--model", "vae", "--out", model, "--epochs", 100_000, "--set", "patience=none")
-    (line,) = lines(*fit, interrupt=True)
+    fit = ("fit", "penguins", "--model", "vae", "--out", model, "--epochs", 100_000, "--set", "patience=none")
+    fit += ("--set", "compiled=false")
+    (line,) = lines(*fit, program="tests.training.command_line", interrupt=True)
     assert line.startswith("isthmus: interrupted after ") and "--resume" in line
     assert isthmus.load(model).training_["interrupted"] and model.with_name("m.safetensors.checkpoint").exists()
     (line,) = lines("fit", "none.csv", "--model", "vae", "--out", tmp_path / "n.safetensors")
     assert "none.csv: no such file" in line
-    (line,) = lines("encode", model, "digits", "--out", tmp_path / "codes.parquet")
-    assert "for fit only" in line
+    encode = ("isthmus", "encode", model, "digits", "--out", tmp_path / "codes.parquet")
+    first, second = ended(start(2, *encode))
+    assert first[0] == second[0] == 2 and first[2].count("\n") == 1 and second[2] == ""
+    assert "for fit only" in first[2]
     left = {path.name for path in tmp_path.iterdir()}
     assert left - {"m.safetensors.checkpoint.previous"} == {"m.safetensors", "m.safetensors.checkpoint"}
 

@@ -136,7 +136,7 @@ def check_reconstruction_is_a_sum_over_features(kind: type[Variant], data: Toy) 
         return
     found, expected = [], []
     with torch.no_grad():
-        for seed in range(200):
+        for seed in range(80):
             found.append(model.terms(data.x, Randomness(seed))["reconstruction"].mean())
             z = model.posterior(data.x).sample(Randomness(seed, "other"))
             expected.append(-model.likelihood(z).log_prob_per_feature(data.x).sum(-1).mean())
@@ -150,7 +150,7 @@ def check_kl_is_the_divergence_from_the_prior(kind: type[Variant], data: Toy) ->
         if not any(name.startswith("kl") for name in model.terms(data.x, Randomness(0))):
             return
         found, expected = [], []
-        for seed in range(400):
+        for seed in range(120):
             terms = model.terms(data.x, Randomness(seed))
             found.append(torch.stack([value for name, value in terms.items() if name.startswith("kl")]).sum(0))
             posterior = model.posterior(data.x)
@@ -169,7 +169,7 @@ def check_bound_is_between_the_elbo_and_the_likelihood(kind: type[Variant], data
     model = build(kind, data).eval()
     with torch.no_grad():
         bounds, lower, upper = [], [], []
-        for seed in range(200):
+        for seed in range(50):
             terms = model.terms(data.x, Randomness(seed))
             parts = [value for name, value in terms.items() if name.startswith(("reconstruction", "kl", "bound"))]
             bounds.append(-torch.stack(parts).sum(0).mean())
@@ -257,7 +257,7 @@ def check_more_draws_tighten_the_bound(kind: type[Variant], data: Toy) -> None:
     with torch.no_grad():
         means = []
         for draws in (1, 4, 32):
-            bounds = [model.log_bound(data.x, Randomness(seed), draws).mean() for seed in range(60)]
+            bounds = [model.log_bound(data.x, Randomness(seed), draws).mean() for seed in range(30)]
             assert model.log_bound(data.x, Randomness(0), draws).shape == (len(data.x),)
             means.append(averaged(bounds))
         for (fewer, fewer_error), (more, more_error) in pairwise(means):
@@ -294,12 +294,12 @@ def check_densities_are_normalised(kind: type[Variant], data: Toy) -> None:
     model = build(kind, data).eval()
     with torch.no_grad():
         posterior, other, prior = model.posterior(data.x), model.posterior(data.x.flip(0)), model.prior()
-        z = posterior.sample(Randomness(0), 4000)
+        z = posterior.sample(Randomness(0), 2000)
         if not posterior.log_ratio(prior, z).any():
             return  # a point has no density
         torch.testing.assert_close(posterior.log_ratio(prior, z), prior.log_prob(z) - posterior.log_prob(z))
         _assert_mean_is_one((other.log_prob(z) - posterior.log_prob(z)).exp())
-        z = torch.stack([prior.sample(len(data.x), Randomness(0, draw)) for draw in range(4000)])
+        z = torch.stack([prior.sample(len(data.x), Randomness(0, draw)) for draw in range(2000)])
         _assert_mean_is_one((posterior.log_prob(z) - prior.log_prob(z)).exp())
 
 

@@ -71,7 +71,7 @@ def _blamed(estimator: Estimator | Detector, rows: Any, scores: np.ndarray, flag
     """What made each flagged row one, the worst first; of series stretches of steps and of images regions of pixels,
     which only a model names."""
     domain = estimator.domain_
-    if domain.picture_kind == "image" and (domain.place_name is None or isinstance(estimator, Detector)):
+    if not domain.explicable and (domain.place_name is None or isinstance(estimator, Detector)):
         return {}
     named = min(NAMED_COLUMNS, len(domain.column_names))
     texts = np.full((len(flags), named, 3), None, dtype=object)

@@ -19,6 +19,7 @@ from ..compression.latent.codec import LatentCodec
 from ..core.sparse import HeldRows, SparseRows
 from ..domains.base import Domain
 from ..domains.image import Image
+from ..domains.multipart import Multipart
 from ..files.writing import csv_bytes, table_of
 from .contenders import Autoencoding, Contender
 
@@ -78,20 +79,7 @@ def _comes_back(codec: LatentCodec, rows: Any) -> bool:
 def general_tools(domain: Domain, test: HeldRows) -> dict[str, Any]:
     """`compression_baselines` in facts.json: bytes per row of the same rows as plain files, through general tools."""
     x = archived_rows(test)
-    rows = domain.rows(x)
-    others: dict[str, Callable[[], int]]
-    if isinstance(x, SparseRows):
-        form, plain, others = "compressed sparse rows", _sparse_bytes(x), {}
-    elif domain.place_name == "step":
-        form, plain, others = "raw numbers", _numbers(rows), {}
-    elif isinstance(domain, Image) and not domain.whole:
-        pictures = domain.as_worked_on(x)
-        form, plain, others = "raw pixels, as worked on", _numbers(pictures), _image_sizes(pictures)
-    elif domain.picture_kind == "image":
-        form, plain, others = "raw pixels", _numbers(rows), _image_sizes(rows)
-    else:
-        table = table_of(rows, "rows").replace_schema_metadata(None)
-        form, plain, others = "CSV", csv_bytes(table), {"Parquet, zstd -19": lambda: _parquet_size(table)}
+    form, plain, others = _plain_form(domain, x)
     sizes: dict[str, Callable[[], int]] = {name: lambda tool=tool: len(tool(plain)) for name, tool in TOOLS.items()}
     inputs = dict.fromkeys(sizes, form) | dict.fromkeys(others, "columns" if form == "CSV" else "each image alone")
     return {
@@ -100,6 +88,27 @@ def general_tools(domain: Domain, test: HeldRows) -> dict[str, Any]:
         "plain_bytes_per_row": len(plain) / len(x),
         "tools": [_told(name, inputs[name], size, len(x)) for name, size in (sizes | others).items()],
     }
+
+
+def _plain_form(domain: Domain, x: HeldRows) -> tuple[str, bytes, dict[str, Callable[[], int]]]:
+    """What plain files of these rows are called, their bytes, and what formats of their own make of them."""
+    if isinstance(x, SparseRows):
+        return "compressed sparse rows", _sparse_bytes(x), {}
+    if isinstance(domain, Multipart):
+        parts = zip(domain.parts.values(), domain.layout.split(x), strict=True)
+        return "parts, one after another", b"".join(_plain_form(part, own)[1] for part, own in parts), {}
+    if isinstance(domain, Image) and not domain.whole:
+        pictures = domain.as_worked_on(x)
+        return "raw pixels, as worked on", _numbers(pictures), _image_sizes(pictures)
+    rows = domain.rows(x)
+    if domain.picture_kind == "text":
+        return "a text a line", "".join(f"{text}\n" for text in rows).encode(), {}
+    if domain.place_name == "step":
+        return "raw numbers", _numbers(rows), {}
+    if domain.picture_kind == "image":
+        return "raw pixels", _numbers(rows), _image_sizes(rows)
+    table = table_of(rows, "rows").replace_schema_metadata(None)
+    return "CSV", csv_bytes(table), {"Parquet, zstd -19": lambda: _parquet_size(table)}
 
 
 def _numbers(rows: Any) -> bytes:

@@ -76,6 +76,8 @@ def precision(domain: Domain, train: Tensor) -> Precision:
     step, or that all lie within it, get 24 bits of their range. Pixels share one step: a pixel that is black in every
     training image was as finely given as the others.
     """
+    if domain.picture_kind == "text" and not domain.side_by_side:
+        return Precision(np.ones(train.shape[1]), 8 * _bytes_of_texts(domain.pictures(train)))
     values, density, categorical = domain.values(train), domain.density, domain.categorical
     steps, bits = np.ones(values.shape[1]), 0.0
     for column in range(values.shape[1]):
@@ -86,9 +88,14 @@ def precision(domain: Domain, train: Tensor) -> Precision:
         steps[column] = step if density[column] else 1.0
         levels = len(np.unique(observed)) if categorical[column] else np.ptp(observed) / step + 1
         bits += math.log2(levels + (len(observed) < len(values)))
-    if domain.picture_kind == "image":
+    if not domain.named_columns:
         steps[density] = steps.min()  # a constant pixel, whose step is unknown, has 1
     return Precision(steps, bits)
+
+
+def _bytes_of_texts(texts: list[str]) -> float:
+    """Of each in UTF-8, on average, with the end of its line."""
+    return 1 + sum(len(text.encode()) for text in texts) / max(1, len(texts))
 
 
 def _step(values: np.ndarray) -> float:

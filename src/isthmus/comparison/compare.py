@@ -12,6 +12,7 @@ from scipy.sparse import issparse
 
 from ..core.errors import DataError, DivergenceError, OptionError
 from ..domains.base import Domain, Rows
+from ..domains.table import Table
 from ..estimator.base import Estimator
 from ..estimator.checking import FIT_OPTIONS, check_fits_domain, checked_rows, domain_of, fitted_domain
 from ..estimator.detector import Detector
@@ -21,7 +22,7 @@ from ..evaluation.probe import target_kind
 from . import contenders, verdicts
 from .archiving import archive, general_tools
 from .averaging import contender_facts, detector_facts
-from .contenders import DETECTOR_NAME, Autoencoding, Detecting, Fitted, PrincipalComponents
+from .contenders import DETECTOR_NAME, PCA_NAME, Autoencoding, Detecting, Fitted, PrincipalComponents
 from .environment import environment
 from .fitting import train, trainings
 from .measuring import MOST_RECONSTRUCTED, Data, measure, measure_detector
@@ -35,6 +36,11 @@ MODELS = ("pca", "ae", "vae", DETECTOR_NAME)
 # One budget for all: about this many steps, within these bounds on passes over the rows.
 STEPS = 4_000
 FEWEST_EPOCHS, MOST_EPOCHS = 5, 1_000
+# Said of new rows of a table: what would take most of the time of a comparison.
+NOT_COMPARED = (
+    "Not compared, since it takes about twice as long: columns that depend on one another, which mostly give better "
+    "rows (isthmus fit --model generator); --set likelihood=autoregressive compares all models so."
+)
 
 Progress = Callable[[str, float], None]  # what has just ended, and the share of all work done
 
@@ -72,7 +78,7 @@ def compare(
 ) -> Comparison:
     """Train every model at every size with every seed, measure all on held-out rows, and give a verdict per job.
 
-    `rows` is a DataFrame, a 2-D array, images, series or a sparse matrix of counts; `target` a column's name or an
+    `rows` is a DataFrame, a 2-D array, images, texts, series or a matrix of counts; `target` a column's name or an
     array of values, never shown to the models: codes are probed with it, and if it marks outliers, detection is judged
     by it. `test` rows replace the random 20%. `options` go to every model that declares them. `jobs` is how many models
     train at once (default: one per core on a CPU).
@@ -92,9 +98,8 @@ def compare(
         raise OptionError(f"jobs={jobs}: at least 1 is needed")
     contenders.check_options(variants, chosen | ({} if epochs is None else {"epochs": epochs}))
     data, target_name, surprises = _prepare(rows, target, test, test_target, seed, chosen)
-    if DETECTOR_NAME in named and data.domain.name == "counts":
-        named.remove(DETECTOR_NAME)
-        surprises = [*surprises, f"the {DETECTOR_NAME} was left out: it is for tables and images"]
+    named, variants, left_out = _suited(named, data.domain)
+    surprises = [*surprises, *left_out]
     sizes = chosen_sizes([latents] if isinstance(latents, int) else latents, data)
     shared = SharedOptions.check({n: value for n, value in chosen.items() if n in SharedOptions.declared()}, "compare")
     chosen |= {"device": device, "epochs": _epochs(epochs or shared.epochs, shared.batch_size, len(data.train))}
@@ -117,7 +122,7 @@ def compare(
             "batch_size": shared.batch_size,
             "hidden": list(shared.hidden) if isinstance(shared.hidden, tuple) else shared.hidden,
             "network": shared.network,
-            "likelihood": data.domain.schema()["family"],
+            "likelihood": data.domain.family,
             "test": "split" if test is None else "given",
             "seconds": time.perf_counter() - began,
         },
@@ -134,7 +139,24 @@ def compare(
         kept[DETECTOR_NAME] = detector
     rows_measured = min(len(data.test), MOST_RECONSTRUCTED)
     facts["verdict"] = verdicts.verdicts(facts["contenders"], facts["detectors"], rows_measured)
+    if isinstance(data.domain, Table) and data.domain.family != "autoregressive":
+        facts["verdict"]["generate"]["because"] += f" {NOT_COMPARED}"
     return Comparison(facts, kept)
+
+
+def _suited(named: list[str], domain: Domain) -> tuple[list[str], list[str], list[str]]:
+    """The models that suit such rows, those of them that are no detector, and sentences about others."""
+    suited, left_out = list(named), []
+    if DETECTOR_NAME in named and not domain.detectable:
+        suited.remove(DETECTOR_NAME)
+        left_out.append(f"the {DETECTOR_NAME} was left out: it cannot learn from {domain.called}")
+    if PCA_NAME in named and not domain.side_by_side:
+        suited.remove(PCA_NAME)
+        left_out.append(f"{PCA_NAME} was left out: {domain.called} have no columns of numbers to find directions of")
+    variants = [name for name in suited if name != DETECTOR_NAME]
+    if not variants:
+        raise OptionError(f"no model here suits {domain.called}; name ae or vae")
+    return suited, variants, left_out
 
 
 def _failures(tasks: list[Task], findings: dict[Task, Finding]) -> dict[str, str]:
@@ -195,7 +217,8 @@ def _prepare(
         if (values is None) != (test_values is None):
             raise DataError("the target is given for only one of the training and the test rows; give both or none")
         check_fits_domain(test_rows, whole)
-        if isinstance(test_rows, np.ndarray | list) or issparse(test_rows):
+        test_rows = type(whole).indexed(test_rows)
+        if isinstance(test_rows, np.ndarray) or issparse(test_rows):
             test_rows = checked_rows(checker, test_rows, reset=False)
         held_out = Part(test_rows, test_values)
     train, validation, test_part = split(Part(features, values), held_out, seed)
@@ -285,6 +308,9 @@ def _measured(fitted: tuple[Task, Fitted], data: Data) -> Finding:
 def _add_pictures(pictures: dict[str, Any], task: Task, own: dict[str, Any]) -> None:
     for kind in ("reconstructions", "samples", "latent_maps"):
         pictures[kind]["by_contender"][task.name] = own[kind]
+    if own["heat"] is not None:
+        rounded = [[[piece, round(float(nats), 2)] for piece, nats in row] for row in own["heat"]]
+        pictures["reconstructions"].setdefault("heat", {})[task.name] = rounded
     if own["traversals"] is not None:
         pictures["traversals"][task.name] = own["traversals"]
     if "loss_curve" in own:

@@ -19,6 +19,7 @@ from ..domains.base import Domain
 from ..estimator.base import Estimator
 from ..estimator.detector import Detector
 from ..estimator.inference import as_input
+from ..estimator.models import PRESETS
 from ..estimator.public import declared_options, public_class
 from ..parts.priors import GaussianMixture
 
@@ -182,6 +183,12 @@ class Detecting:
 def full_name(model: str) -> str:
     """The name of a model, "ae" spelt out; raises OptionError if there is no such model."""
     name = SHORT_NAMES.get(model, model)
+    if name in PRESETS:
+        options = " ".join(f"--set {option}={value}" for option, value in PRESETS[name].defaults.items())
+        raise OptionError(
+            f"model '{name}' is the {PRESETS[name].variant} with {options}, "
+            f"which a comparison has for all its models or for none: name {PRESETS[name].variant}, and set it"
+        )
     if name not in (PCA_NAME, DETECTOR_NAME, *variants.names()):
         known = [PCA_NAME, *SHORT_NAMES, DETECTOR_NAME, *variants.names()]
         raise OptionError(f"unknown model '{model}'; the models are {', '.join(known)}")

@@ -25,6 +25,7 @@ MOST_RECONSTRUCTED = 10_000
 # Sparse rows are made dense to be measured: no more of them than have so many cells.
 MOST_DENSE_CELLS = 2**25
 BOUND_DRAWS = 16
+TEXT_LOSS = "share of wrong symbols, place by place, and of the spread of lengths that is lost"
 MIXED_LOSS = "share lost: of the spread of numbers, of the cells of categories"
 
 
@@ -44,7 +45,7 @@ class Data:
     @property
     def pooled(self) -> bool:
         """Whether columns share one scale, as pixels, counts and steps of series do."""
-        return self.domain.picture_kind == "image"
+        return self.domain.side_by_side and not self.domain.named_columns
 
     @property
     def event_shape(self) -> tuple[int, ...] | None:
@@ -108,7 +109,7 @@ def _reconstruction(data: Data, contender: Contender, train: Tensor, test: Tenso
             domain.matrix(contender.reconstruct(x)),
             domain.categorical,
             variances,
-            None if data.pooled else domain.column_names,
+            domain.column_names if domain.picture_kind == "table" else None,
             pooled=data.pooled,
         )
 
@@ -116,9 +117,15 @@ def _reconstruction(data: Data, contender: Contender, train: Tensor, test: Tenso
     return {
         "train": error(train)["error"],
         "test": on_test["error"],
-        "unit": "share of the spread that is lost" if data.pooled or not domain.categorical.any() else MIXED_LOSS,
+        "unit": _loss_unit(data),
         "per_column": on_test["per_column"] or {},
     }
+
+
+def _loss_unit(data: Data) -> str:
+    if data.domain.picture_kind == "text" and not data.domain.side_by_side:
+        return TEXT_LOSS
+    return MIXED_LOSS if data.domain.categorical.any() and not data.pooled else "share of the spread that is lost"
 
 
 def _likelihood(contender: Contender, train: Tensor, test: Tensor) -> dict[str, Any] | None:
@@ -171,8 +178,8 @@ def _probe(data: Data, contender: Contender, codes: Tensor, seed: int) -> dict[s
         return probe.probe(train, train_target, test, test_target, kind, rng)
 
     on_codes = scores(contender.encode(known).numpy(), codes.numpy())
-    matrices = [domain.matrix(x) for x in (known, affordable(data.test[: len(codes)]))]
-    raw = [rows.features(matrix, domain.categorical, matrices[0], pooled=data.pooled) for matrix in matrices]
+    (reference, categorical), (others, _) = (domain.summary(x) for x in (known, affordable(data.test[: len(codes)])))
+    raw = [rows.features(each, categorical, reference, pooled=data.pooled) for each in (reference, others)]
     on_rows = scores(*raw)
     return on_codes | {"raw_knn": on_rows["knn"], "raw_linear": on_rows["linear"]}
 
@@ -181,16 +188,17 @@ def _generation(data: Data, contender: Contender, seed: int) -> dict[str, Any]:
     domain = data.domain
     # Where pixels are drawn afresh at each pass, real rows are what one pass sees.
     real = [domain.draw(x, Randomness(seed, "real rows")) for x in (affordable(data.train), affordable(data.test))]
-    drawn = contender.sample(min(10_000, max(len(real[1]), 200)))
+    new = contender.sample(min(10_000, max(len(real[1]), 200)))
     # As a user gets them: whole numbers whole, to the last bit as in the real rows. A classifier sees a rounding error.
-    as_rows = domain.tensors(domain.rows(drawn))
+    as_rows = domain.tensors(domain.rows(new))
     # Draws of a model are black and white already; principal components give shades, which stand for chances too.
     synthetic = domain.draw(affordable(as_rows), Randomness(seed, "generated rows"))
+    (drawn, categorical), (train, _), (held_out, _) = (domain.summary(x) for x in (synthetic, *real))
     quality = generation.generation_quality(
-        domain.matrix(synthetic),
-        domain.matrix(real[0]),
-        domain.matrix(real[1]),
-        domain.categorical,
+        drawn,
+        train,
+        held_out,
+        categorical,
         Randomness(seed, "generation").numpy(),
         pooled=data.pooled,
     )
@@ -202,9 +210,9 @@ def _picture_distances(domain: Domain, synthetic: Tensor, real: Tensor, seed: in
     if not isinstance(domain, Image):
         return {"frechet_distance": None, "kernel_distance": None, "extractor": None}
     limit = picture_features.MOST_PICTURES
-    made, held_out = (domain.squares(x[:limit], picture_features.SIDE) for x in (synthetic, real))
+    drawn, known = (domain.squares(x[:limit], picture_features.SIDE) for x in (synthetic, real))
     rng = Randomness(seed, "features of pictures").numpy()
-    return picture_features.feature_distances(made, held_out, rng) | {"extractor": picture_features.EXTRACTOR}
+    return picture_features.feature_distances(drawn, known, rng) | {"extractor": picture_features.EXTRACTOR}
 
 
 def _compression(data: Data, contender: Contender, test: Tensor) -> dict[str, Any] | None:

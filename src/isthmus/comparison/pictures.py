@@ -3,14 +3,16 @@
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
-from ..core.sparse import HeldRows
+from ..core.sparse import HeldRows, dense
+from ..estimator.places import place_scores
 from ..evaluation.probe import outliers
 from ..explaining import traversals
 from .contenders import Autoencoding, Contender
 from .measuring import Data
 
-SHOWN_ROWS = {"image": 12, "table": 8}
+SHOWN_ROWS = {"image": 12, "table": 8, "text": 8}
 MOST_MAP_ROWS = 600
 OUTLIER_WORDS = ("usual", "outlier")
 
@@ -27,7 +29,11 @@ def shared_pictures(data: Data) -> dict[str, Any]:
     map_rows = [
         {
             "label": label,
-            "text": None if kind == "image" else _text(data.domain.column_names, picture),
+            "text": _text(data.domain.column_names, picture)
+            if kind == "table"
+            else picture
+            if kind == "text"
+            else None,
             "png": picture if kind == "image" else None,
         }
         for label, picture in zip(_labels(data, len(rows)), drawn, strict=True)
@@ -45,12 +51,23 @@ def contender_pictures(data: Data, contender: Contender) -> dict[str, Any]:
     """What is drawn of one contender, by the keys of `pictures` in facts.json."""
     kind = data.domain.picture_kind
     codes = contender.encode(data.test[:MOST_MAP_ROWS]).numpy()
+    shown = dense(data.test[: SHOWN_ROWS[kind]])
+    heat = data.domain.heat(shown, _log_prob(contender, shown)) if isinstance(contender, Autoencoding) else None
     return {
+        "heat": heat,
         "reconstructions": data.domain.pictures(contender.reconstruct(data.test[: SHOWN_ROWS[kind]])),
         "samples": data.domain.pictures(_presentable(contender, SHOWN_ROWS[kind])),
         "latent_maps": latent_map(codes),
         "traversals": traversals(contender.estimator, codes) if isinstance(contender, Autoencoding) else None,
     }
+
+
+def _log_prob(contender: Autoencoding, x: Tensor) -> np.ndarray:
+    """log p of each step of rows given their codes, for rows that go step by step; else nothing."""
+    estimator = contender.estimator
+    if estimator.domain_.places is None:
+        return np.empty((len(x), 0))
+    return place_scores(estimator.model_, estimator.domain_, x, estimator._device)
 
 
 def _presentable(contender: Contender, rows: int) -> HeldRows:

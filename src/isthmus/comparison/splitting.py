@@ -8,7 +8,9 @@ import numpy as np
 import scipy.sparse
 
 from ..core.errors import DataError
+from ..core.parts import Parts
 from ..core.randomness import Randomness
+from ..core.rows import taken
 from ..domains.base import Rows
 
 TEST_SHARE = 0.2
@@ -29,15 +31,10 @@ class Part:
         return self.rows.shape[0]
 
 
-def take(rows: Rows, index: np.ndarray) -> Rows:
-    """The rows at these places, in a container of the same kind."""
-    if isinstance(rows, np.ndarray) or scipy.sparse.issparse(rows):
-        return rows[index]
-    return nw.from_native(rows, eager_only=True)[index.tolist()].to_native()
-
-
 def split_target(rows: Rows, target: Any) -> tuple[Rows, np.ndarray | None, str | None]:
     """Rows without the target, its values, and its name; `target` is a column's name or an array of values."""
+    if isinstance(rows, dict):
+        rows = Parts(rows)
     if target is None:
         return rows, None, None
     if not isinstance(target, str):
@@ -45,6 +42,8 @@ def split_target(rows: Rows, target: Any) -> tuple[Rows, np.ndarray | None, str 
         if len(values) != rows.shape[0]:
             raise DataError(f"{len(values)} target values for {rows.shape[0]} rows; give as many")
         return rows, values, "target"
+    if isinstance(rows, Parts):
+        return _split_target_of_a_part(rows, target)
     if isinstance(rows, np.ndarray) or scipy.sparse.issparse(rows):
         raise DataError(f"target '{target}': an array has no named columns; give the target's values as an array")
     frame = nw.from_native(rows, eager_only=True)
@@ -53,6 +52,17 @@ def split_target(rows: Rows, target: Any) -> tuple[Rows, np.ndarray | None, str 
             f"there is no column '{target}' to be the target; the columns are {', '.join(frame.columns[:12])}"
         )
     return frame.drop(target).to_native(), frame[target].to_numpy(), target
+
+
+def _split_target_of_a_part(parts: Parts, target: str) -> tuple[Parts, np.ndarray, str]:
+    """The target is a column of one part's table; a table of nothing else is left out."""
+    for name, rows in parts.items():
+        if target in getattr(rows, "column_names", getattr(rows, "columns", ())):
+            rest, values, _ = split_target(rows, target)
+            assert values is not None
+            others = {key: part for key, part in parts.items() if key != name}
+            return Parts(others | ({name: rest} if rest.shape[1] else {})), values, target
+    raise DataError(f"no part has a column '{target}' to be the target; the parts are {', '.join(parts)}")
 
 
 def split(whole: Part, test: Part | None, seed: int) -> tuple[Part, Part, Part]:
@@ -75,4 +85,4 @@ def split(whole: Part, test: Part | None, seed: int) -> tuple[Part, Part, Part]:
 
 
 def _picked(part: Part, index: np.ndarray) -> Part:
-    return Part(take(part.rows, index), None if part.target is None else part.target[index])
+    return Part(taken(part.rows, index), None if part.target is None else part.target[index])

@@ -26,7 +26,8 @@ class ArrayCodec(Codec):
     @classmethod
     def fit(cls, rows: np.ndarray) -> "ArrayCodec":
         if rows.dtype.kind not in "biufc" or not rows.ndim:
-            raise DataError(f"an array of {rows.dtype} cannot be archived; arrays of numbers can be")
+            held = "texts" if rows.dtype.kind in "OU" and rows.ndim == 1 else f"an array of {rows.dtype}"
+            raise DataError(f"{held} cannot be archived; tables, which may have columns of text, and numbers can be")
         return cls(rows.dtype.newbyteorder("<"), rows.shape[1:])
 
     def settings(self) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import scipy.sparse
 from narwhals.exceptions import DuplicateError
 
 from ..core.errors import DataError
+from ..core.parts import Parts
 from ..files.failures import reason
 from ..files.writing import table_of
 
@@ -19,8 +20,10 @@ def taken(rows: Any) -> tuple[Any, dict[str, Any]]:
     """(rows as a codec takes them, notes by which `given_back` makes them what they were)."""
     if isinstance(rows, pa.Table):
         return _named_once(rows), {"container": "arrow"}
+    if isinstance(rows, Parts | dict):
+        raise DataError("rows of several parts are not archived; compress each part on its own")
     if scipy.sparse.issparse(rows):
-        raise DataError("sparse counts are not archived; keep them as .npz, or give rows.toarray()")
+        raise DataError("sparse counts are not archived; keep them as .npz")
     if isinstance(rows, np.ndarray):
         if not rows.ndim:
             raise DataError("a single number is no array of rows; give an array of one dimension or more")

@@ -39,6 +39,7 @@ def choose(rows: Any) -> "type[Domain]":
         if domain.claims(rows):
             return domain
     raise DataError(
-        f"data of type {type(rows).__name__} is neither a table, images, counts nor series; give a DataFrame, a 2-D "
-        "array, an array of images n×h×w or n×h×w×c, a scipy sparse matrix, or a list of series, one array each"
+        f"data of type {type(rows).__name__} is neither a table, images, counts, texts nor series; give a DataFrame, "
+        "a 2-D array, an array of images n×h×w or n×h×w×c, a scipy sparse matrix, a list of texts, a list of series, "
+        "one array each, or several of these by name"
     )

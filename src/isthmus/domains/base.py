@@ -1,5 +1,6 @@
 """What every domain is: rows ↔ one tensor, the networks that suit them, and how likely a row is."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -62,11 +63,25 @@ class Domain(ABC):
     """
 
     name: ClassVar[str]
-    picture_kind: ClassVar[str]  # what `pictures` gives: "image" or "table"
+    called: ClassVar[str]  # rows of this kind in a sentence: "the model was fitted to images"
+    picture_kind: ClassVar[str]  # what `pictures` gives: "image", "table" or "text"
+    named_columns: ClassVar[bool] = False  # whether each column has a meaning and a scale; pixels share theirs
+    explicable: ClassVar[bool] = False  # whether scores are told by columns: each can be missing, and be expected
+    column_word: ClassVar[str]  # what one column of `matrix` is: a column, a pixel, a step
+    effect_unit: ClassVar[str]  # what differences in `matrix` are counted in, in words
+    detectable: ClassVar[bool] = True  # whether a detector can learn from such rows
+    checks_rows: ClassVar[bool] = False  # whether rows are not for scikit-learn's checks: `tensors` makes them all
+    family: str  # the likelihood that was asked for or chosen, in a word
     likelihoods: ClassVar[tuple[str, ...]]  # what `likelihood=` may be, besides "auto"
     fit_options: ClassVar[tuple[str, ...]] = ()  # options of rows of this kind alone that `fit` takes besides
     place_name: ClassVar[str | None] = None  # "step" or "pixel": what `places` are, for rows that have them
     augmentations: ClassVar[tuple[str, ...]] = ()  # what `augment=` may hold
+    # Whether a row is numbers and categories side by side, so that distances and missing cells mean something.
+    side_by_side: bool = True
+    # So many fitted rows say, at most, which scores are unusual.
+    calibration_rows: ClassVar[int] = 5_000
+    # How many numbers networks hold for each cell while they go through a row; it says how many rows a batch has.
+    numbers_per_cell: ClassVar[int] = 1
 
     @classmethod
     @abstractmethod
@@ -82,6 +97,11 @@ class Domain(ABC):
     def indexed(cls, rows: Rows) -> Rows:
         """The same rows in a container of which some can be picked by their numbers, which a list is not."""
         return rows
+
+    @classmethod
+    def numbers_per_row(cls, rows: Rows) -> int:
+        """How many numbers a row holds, of rows of several lengths the longest: scikit-learn's `n_features_in_`."""
+        return max(1, math.prod(rows.shape[1:]))
 
     @classmethod
     @abstractmethod
@@ -214,6 +234,17 @@ class Domain(ABC):
     def values(self, x: HeldRows) -> np.ndarray:
         """As `matrix`, with numbers in the user's own units."""
 
+    def summary(self, x: HeldRows) -> tuple[np.ndarray, np.ndarray]:
+        """What sets of rows are compared by: a matrix like that of `matrix`, and which of its columns are categories.
+
+        The same as `matrix`, where cells in one place have the same meaning in every row."""
+        return self.matrix(x), self.categorical
+
+    @property
+    def summary_names(self) -> list[str]:
+        """Names of the columns of `summary`."""
+        return self.column_names
+
     @property
     @abstractmethod
     def density(self) -> np.ndarray:
@@ -229,6 +260,12 @@ class Domain(ABC):
     def column_names(self) -> list[str]:
         """Names of the columns of `matrix`."""
 
+    @property
+    def turned_names(self) -> list[str]:
+        """Names of what turning a latent unit moves: the columns of `matrix`, or the symbols of
+        `Likelihood.shares`."""
+        return self.column_names
+
     # What a report shows.
 
     @abstractmethod
@@ -236,9 +273,19 @@ class Domain(ABC):
         """{"shape": such as "8 × 8 pixels" or "7 columns", "columns": [{"name", "kind"}], which images leave empty,
         and "pictures": what they show, where that needs saying}."""
 
+    def heat(self, x: Tensor, log_prob: np.ndarray) -> list[list[tuple[str, float]]] | None:
+        """Each row in pieces, with how surprising each piece is in nats, given the log-probabilities of its steps
+        (rows, steps); None for rows that are not read piece by piece."""
+        return None
+
+    def told(self, values: np.ndarray, steps: range, worst: int) -> str:
+        """A stretch of steps of a row of `values`, for domains that go step by step: the numbers at its worst step."""
+        return ", ".join("missing" if np.isnan(value) else f"{value:.6g}" for value in values[self.places == worst])
+
     @abstractmethod
     def pictures(self, x: HeldRows) -> list[Any]:
-        """Each row as a person can look at it: a PNG file in base64, or a list of cells as text, None where missing."""
+        """Each row as a person can look at it: a PNG file in base64, a list of cells as text, None where missing, or a
+        text."""
 
 
 class DomainNetworks:

@@ -15,7 +15,6 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Outlier
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from .. import variants
 from ..core.errors import DataError, OptionError
 from ..core.options import Options
 from ..core.randomness import Randomness, seed_from
@@ -30,6 +29,7 @@ from ..training.run import Observer
 from ..training.state import TrainingState
 from ..training.streaming import StreamedBatches
 from ..variants.base import Variant
+from . import models
 from .checking import check_fits_domain, check_latent_dim, checked_codes, checked_rows, fitted_domain
 from .codes import PRIORS, codes_of, fitted_prior
 from .codes.base import CodePrior
@@ -43,9 +43,6 @@ from .sampling import MOST_PRIOR_ROWS, MOST_SEARCH_ROWS, sampled
 from .size_search import search
 from .unusual_cells import check_explicable
 
-# The threshold between inliers and outliers is a quantile of at most this many fitted rows' scores.
-MOST_CALIBRATION_ROWS = 5_000
-
 
 class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin, BaseEstimator):
     """An autoencoder of one variant. Public classes are made from this one by `estimator.public`.
@@ -56,7 +53,7 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin,
     `size_search_` (with latent_dim="auto": what each size achieved), `n_features_in_`, `feature_names_in_`.
     """
 
-    variant_name: ClassVar[str]
+    model_name: ClassVar[str]
 
     domain_: Domain
     model_: Variant
@@ -283,7 +280,7 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin,
 
         check_is_fitted(self)
         tensor = self._tensors(X)
-        codec = LatentCodec.from_model(self.model_, self.domain_, tensor[:MOST_CALIBRATION_ROWS], len(tensor))
+        codec = LatentCodec.from_model(self.model_, self.domain_, tensor[: self.domain_.calibration_rows], len(tensor))
         stream = BytesIO()
         write(stream, codec, chunks(X if isinstance(X, np.ndarray) else table_of(X, "rows")))
         return stream.getvalue()
@@ -347,7 +344,7 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin,
     def encode_tensors(self, x: HeldRows) -> Tensor:
         """Codes (rows, latent_dim), float32, on the CPU."""
         return in_batches(
-            lambda rows: self.model_.posterior(as_input(rows)).mean, x, batch_rows(_width(x)), self._device
+            lambda rows: self.model_.posterior(as_input(rows)).mean, x, batch_rows(self._row_numbers(x)), self._device
         )
 
     def reconstruct_tensors(self, x: HeldRows) -> Tensor:
@@ -357,11 +354,11 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin,
             rows = as_input(rows)
             return self.model_.likelihood(self.model_.posterior(rows).mean).given(rows).mode()
 
-        return in_batches(guess, x, batch_rows(_width(x)), self._device)
+        return in_batches(guess, x, batch_rows(self._row_numbers(x)), self._device)
 
     def decode_tensors(self, codes: Tensor) -> Tensor:
         """The best single guess of the rows with these codes."""
-        size = batch_rows(self.n_features_in_)
+        size = batch_rows(self.n_features_in_ * self.domain_.numbers_per_cell)
         return in_batches(lambda batch: self.model_.likelihood(batch).mode(), codes, size, self._device)
 
     def score_tensors(self, x: HeldRows, draws: int = 16) -> np.ndarray:
@@ -372,7 +369,7 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin,
             randomness = Randomness(self._seed, "score", device=self._device)
             return self.model_.log_bound(as_input(batch), randomness, draws, shared=True)
 
-        bounds = in_batches(bound, x, scoring_rows(_width(x), draws), self._device).double()
+        bounds = in_batches(bound, x, scoring_rows(self._row_numbers(x), draws), self._device).double()
         return (bounds + self.domain_.log_volume(x)).numpy()
 
     def sample_tensors(self, rows: int, seed: int, noise: bool = True) -> HeldRows:
@@ -411,8 +408,8 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin,
             batches = (batch.to(self._device) for batch in as_input(learned).split(BATCH))
             self.model_.fit_prior(batches, Randomness(self._seed, "prior", device=self._device))
         self._code_prior = None if shared.prior == "own" else self._fitted_prior(shared.prior, learned)
-        if len(x) > MOST_CALIBRATION_ROWS:
-            x = x[Randomness(self._seed, "calibration").permutation(len(x))[:MOST_CALIBRATION_ROWS]]
+        if len(x) > (most := self.domain_.calibration_rows):
+            x = x[Randomness(self._seed, "calibration").permutation(len(x))[:most]]
         self.offset_ = float(np.quantile(self.score_tensors(x), shared.contamination))
         if self.domain_.place_name == "step":
             self.step_offset_ = self._place_threshold(dense(x))
@@ -433,7 +430,7 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin,
     @classmethod
     def variant(cls) -> type[Variant]:
         """The variant that this class trains."""
-        return variants.find(cls.variant_name)
+        return models.find(cls.model_name).variant
 
     def build(self, domain: Domain, shared: SharedOptions, latent_dim: int, own: Options, seed: int) -> Variant:
         """A new variant with initial weights from the seed, on the CPU."""
@@ -491,10 +488,14 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin,
         source = self.model_.prior() if self._code_prior is None else self._code_prior
         return self.model_.likelihood(source.sample(self._drawn_rows, randomness))
 
+    def _row_numbers(self, x: HeldRows) -> int:
+        """Numbers that networks hold for each row."""
+        return math.prod(x.shape[1:]) * self.domain_.numbers_per_cell
+
     @property
     def _drawn_rows(self) -> int:
         """Rows of a batch of new ones: fewer where they are wide."""
-        return min(BATCH, batch_rows(self.n_features_in_))
+        return min(BATCH, batch_rows(self.n_features_in_ * self.domain_.numbers_per_cell))
 
     def _tensors(self, X: Rows) -> HeldRows:
         """Rows, checked against those that were fitted, as the domain's tensor."""
@@ -557,8 +558,3 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin,
 def _check_count(name: str, value: Any) -> None:
     if not isinstance(value, int | np.integer) or value < 1:
         raise OptionError(f"{name}={value!r}: should be a whole number, at least 1")
-
-
-def _width(x: HeldRows) -> int:
-    """Numbers in each row."""
-    return math.prod(x.shape[1:])

@@ -31,11 +31,13 @@ def checked_rows(estimator: Any, X: Rows, reset: bool, gaps: bool = False) -> Ro
             f"{X.name}: only fit() takes a stream whole; take its rows a few at a time, as in "
             "[model.transform(rows) for rows in stream]"
         )
-    kind = _named_domain(estimator, X, reset)
+    if not reset and hasattr(estimator, "domain_") and estimator.domain_.checks_rows:
+        check_fits_domain(X, estimator.domain_)
+    kind = _checking_domain(estimator, X, reset)
     if kind is not None:
-        return _checked_by_domain(estimator, kind.indexed(X), reset)
+        return _counted(estimator, kind.indexed(X), kind, reset)
     if isinstance(X, np.ndarray) and X.ndim in (3, 4):
-        return _checked_images(estimator, X, reset)
+        return _counted(estimator, X, domains.find("image"), reset)
     if scipy.sparse.issparse(X):
         return _checked_counts(estimator, X, reset)
     if not isinstance(X, np.ndarray) and domains.find("table").accepts(X):
@@ -49,8 +51,12 @@ def fitted_domain(rows: Rows, shared: SharedOptions) -> Domain:
     if not kind.accepts(rows):
         raise DataError(f"data='{kind.name}' does not suit {_described(rows)}; leave it at data='auto'")
     if shared.likelihood not in ("auto", *kind.likelihoods):
+        others = [name for name in domains.names() if shared.likelihood in domains.find(name).likelihoods]
+        elsewhere = f" is for {' and '.join(others)} data" if others else ""
         known = ", ".join(kind.likelihoods)
-        raise OptionError(f"likelihood={shared.likelihood!r}: for {kind.name} data it is 'auto' or one of {known}")
+        raise OptionError(
+            f"likelihood={shared.likelihood!r}{elsewhere}: for {kind.name} data it is 'auto' or one of {known}"
+        )
     if rows.shape[0] < 2:
         raise DataError("1 sample (one row) is too few to learn from; give at least 2 rows")
     return domain_of(kind, rows, shared)
@@ -72,7 +78,7 @@ def domain_of(kind: type[Domain], rows: Rows, shared: SharedOptions, strict: boo
 def check_fits_domain(rows: Rows, domain: Domain) -> None:
     """Refuse images where a table was fitted, and the other way round."""
     if not domain.accepts(rows):
-        raise DataError(f"the model was fitted to {domain.name} data; {_described(rows)} cannot be that")
+        raise DataError(f"the model was fitted to {domain.called}; {_described(rows)} cannot be that")
 
 
 def check_latent_dim(latent_dim: int, variant: type[Variant], rows: int | None = None) -> None:
@@ -102,45 +108,28 @@ def checked_codes(codes: Any, latent_dim: int) -> Tensor:
     return torch.tensor(array)
 
 
-def _named_domain(estimator: Any, X: Rows, reset: bool) -> type[Domain] | None:
-    """The domain that checks rows itself, if they are its own: series, and images that come one by one."""
-    known = estimator.domain_.name if not reset and hasattr(estimator, "domain_") else estimator.data
-    for kind in (domains.find("image"), domains.find("series")):
-        ours = known == kind.name or (known == "auto" and kind.claims(X))
-        if ours and kind.accepts(X) and not (kind.name == "image" and _is_block(X)):
-            return kind
-    return None
-
-
-def _is_block(X: Rows) -> bool:
-    return isinstance(X, np.ndarray) and X.dtype != object
-
-
-def _checked_by_domain(estimator: Any, X: Rows, reset: bool) -> Rows:
-    _check_count(len(X))
-    if reset:
-        widest = max(each.size for each in X) if isinstance(X, np.ndarray) else X.num_columns
-        estimator.n_features_in_ = max(1, int(widest))
-        if hasattr(estimator, "feature_names_in_"):
-            del estimator.feature_names_in_
-    return X
-
-
-def _checked_images(estimator: Any, X: np.ndarray, reset: bool) -> np.ndarray:
-    _check_count(len(X))
-    if reset:
-        estimator.n_features_in_ = int(np.prod(X.shape[1:]))
-        if hasattr(estimator, "feature_names_in_"):
-            del estimator.feature_names_in_
-    return X
+def _checking_domain(estimator: Any, X: Rows, reset: bool) -> type[Domain] | None:
+    """The domain that checks rows itself, if they are its own."""
+    if not reset and hasattr(estimator, "domain_"):
+        kind = type(estimator.domain_)
+    elif estimator.data != "auto":
+        kind = domains.find(estimator.data)
+    else:
+        kind = next((kind for kind in map(domains.find, domains.names()) if kind.checks_rows and kind.claims(X)), None)
+    return kind if kind is not None and kind.checks_rows and kind.accepts(X) else None
 
 
 def _checked_counts(estimator: Any, X: Any, reset: bool) -> Any:
     if X.ndim != 2:
         raise DataError(f"sparse rows should be a matrix (rows, columns); these have shape {X.shape}")
+    return _counted(estimator, X, domains.find("counts"), reset)
+
+
+def _counted(estimator: Any, X: Rows, kind: type[Domain], reset: bool) -> Rows:
+    """Rows of a domain whose columns have no names for scikit-learn to remember; only their number."""
     _check_count(X.shape[0])
     if reset:
-        estimator.n_features_in_ = X.shape[1]
+        estimator.n_features_in_ = kind.numbers_per_row(X)
         if hasattr(estimator, "feature_names_in_"):
             del estimator.feature_names_in_
     return X

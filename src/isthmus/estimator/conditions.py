@@ -22,7 +22,7 @@ from ..core.errors import DataError
 from ..core.randomness import Randomness
 from ..domains.base import Domain
 from ..domains.table import Table
-from ..domains.table.arrow_types import is_text, plain, value_type
+from ..domains.table.arrow_types import in_words, is_text, plain, value_type
 from ..domains.table.columns import (
     CategoryColumn,
     Column,
@@ -96,7 +96,8 @@ class Condition:
             number += inward * distance
             stride = step or 2 * distance
         raise DataError(
-            f"column '{self.column.name}' holds {self.column.type}: no value lies between {self.low} and {self.high}"
+            f"column '{self.column.name}' holds {in_words(self.column.type)}: none lies between {self.low} and "
+            f"{self.high}"
         )
 
 
@@ -107,7 +108,7 @@ def conditions_of(where: Mapping[str, Any], domain: Domain) -> list[Condition]:
     end, or text such as "3500..4000" or "3500:4000". Raises DataError, in one line, for what no row could meet.
     """
     if not isinstance(domain, Table):
-        raise DataError(f"conditions are on the columns of a table; the model was fitted to {domain.name} data")
+        raise DataError(f"conditions are on the columns of a table; the model was fitted to {domain.called}")
     if not isinstance(where, Mapping):
         raise DataError(f"where={where!r}: give conditions by column name, such as {{'sex': 'male'}}")
     return [_condition(name, value, domain) for name, value in where.items()]
@@ -231,7 +232,7 @@ def _cell(column: Column, value: Any) -> pa.Scalar:
     try:
         cell = _cast(value, wanted)
     except (pa.ArrowException, TypeError, ValueError, OverflowError):
-        raise DataError(f"column '{column.name}' holds {wanted}; {value!r} cannot be that") from None
+        raise DataError(f"column '{column.name}' holds {in_words(wanted)}; {value!r} cannot be that") from None
     if not cell.is_valid or cell.as_py() != cell.as_py():  # NaN
         raise DataError(f"column '{column.name}': {value!r} is a missing value, and missing cells meet no condition")
     return _comparable(cell)

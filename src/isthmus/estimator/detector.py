@@ -118,8 +118,8 @@ class Detector(OutlierMixin, BaseEstimator):
         options = self._options()
         rows = checked_rows(self, X, reset=True)
         domain = fitted_domain(rows, SharedOptions(data=options.data))
-        if domain.name == "counts":
-            raise DataError("a detector is for tables and images; of counts, take a VAE's score_samples and predict")
+        if not domain.detectable:
+            raise DataError(f"a detector cannot learn from {domain.called}: take a VAE's score_samples and predict")
         return self.fit_tensors(domain, dense(domain.tensors(rows)))
 
     def fit_tensors(self, domain: Domain, x: Tensor) -> "Detector":
@@ -193,7 +193,7 @@ class Detector(OutlierMixin, BaseEstimator):
     @property
     def explains(self) -> bool:
         """Whether rows have columns that can be named."""
-        return self.domain_.picture_kind == "table"
+        return self.domain_.explicable
 
     # Inside.
 

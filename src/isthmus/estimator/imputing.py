@@ -4,7 +4,7 @@ Codes are drawn from q(z|observed cells), and weighted by p(observed cells|z) p(
 stand for p(z|observed cells) even where the encoder is wrong about it (MIWAE: Mattei & Frellsen, 2019,
 https://arxiv.org/abs/1812.02633, Eq. 12 to 14). Where columns depend on one another given the codes, missing cells are
 drawn with them, in the table's order, and weighted by the observed cells that come after; best guesses then take each
-cell's distribution given all others (`AutoregressiveLikelihood.expected`).
+cell's distribution given all others, drawn or left missing (`AutoregressiveLikelihood.expected`).
 """
 
 from typing import Any
@@ -56,7 +56,7 @@ def imputed(model: Variant, domain: Domain, x: Tensor, copies: int | None, seed:
 def table_of(domain: Domain) -> Table:
     """The domain, which has to be that of a table."""
     if not isinstance(domain, Table):
-        raise DataError(f"missing cells are those of tables; the model was fitted to {domain.name} data")
+        raise DataError(f"missing cells are those of tables and series; the model was fitted to {domain.called}")
     return domain
 
 
@@ -67,7 +67,7 @@ def filled(domain: Domain, rows: Any, tensor: Tensor) -> Any:
 
 def check_imputable(domain: Domain) -> None:
     """Raises DataError unless cells of such rows can be missing and filled in: those of tables and of series."""
-    if domain.place_name != "step":
+    if domain.place_name != "step" or not domain.side_by_side:
         table_of(domain)
 
 

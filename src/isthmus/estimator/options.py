@@ -51,8 +51,12 @@ class SharedOptions(Options):
         "auto", "kind of network; convolutional: images, series; residual: images; attention: tables"
     )
     activation: Literal["relu", "silu", "gelu", "tanh"] = option("relu", "function between layers")
-    data: str = option("auto", "what rows are: 'table', 'image', 'counts', 'series', or told by their type")
-    likelihood: str = option("auto", "noise of numbers or pixels, such as 'gaussian' or 'bernoulli'")
+    data: str = option(
+        "auto", "what rows are: 'table', 'image', 'counts', 'series', 'text', 'words' (of texts), or told by their type"
+    )
+    likelihood: str = option(
+        "auto", "noise of numbers or pixels, such as 'gaussian'; of texts the symbols, 'bytes' or 'byte_pairs'"
+    )
     largest_side: Count | Literal["auto"] = option(
         "auto", "images: a longer side is reduced to this; 'auto': 64 where sizes differ, else as they are"
     )

@@ -52,10 +52,11 @@ def place_scores(
             odd = torch.zeros_like(rows, dtype=torch.bool).flatten(1)
             odd[:, counted] = (worst & (scores < threshold))[:, at]
             replaced = odd.view_as(rows) & ~rows.isnan()
-            scores, likelihood = scored(rows, torch.where(replaced, likelihood.given(rows).mode(), rows))
+            scores, likelihood = scored(rows, torch.where(replaced, likelihood.guess_beside(rows), rows))
         return scores
 
-    return in_batches(of_batch, x, scoring_rows(math.prod(x.shape[1:]), ROUNDS + 1), device).double().numpy()
+    numbers = math.prod(x.shape[1:]) * domain.numbers_per_cell
+    return in_batches(of_batch, x, scoring_rows(numbers, ROUNDS + 1), device).double().numpy()
 
 
 def unusual_threshold(scores: np.ndarray) -> float:
@@ -68,20 +69,20 @@ def unusual_stretches(
 ) -> pa.Table:
     """One row for each stretch of unusual steps, of each row's `most` worst, worst first; columns as `unusual_cells`.
 
-    `value` and `expected` are those of the stretch's worst step; its `excess` is how far its steps' scores lie below
-    the threshold, in nats, summed.
+    `value` and `expected` are those of the stretch's worst step, or of texts the stretch; its `excess` is how far its
+    steps' scores lie below the threshold, in nats, summed.
     """
-    places, values, instead = _places(domain), domain.values(x), domain.values(expected)
+    values, instead = domain.values(x), domain.values(expected)
     found: list[tuple[int, float, str, str, str, float]] = []
     for row, own in enumerate(scores):
         below = np.nan_to_num(threshold - own).clip(min=0.0)
         stretches = [(float(below[stretch].sum()), stretch) for stretch in _stretches(below > 0)]
         for excess, stretch in sorted(stretches, key=lambda each: -each[0])[:most]:
             worst = stretch.start + int(below[stretch].argmax())
-            cells = places == worst
             last = stretch.stop - 1
             name = f"step {worst}" if stretch.start == last else f"steps {stretch.start}–{last}"
-            texts = (_text(values[row, cells]), _text(instead[row, cells]))
+            steps = range(stretch.start, stretch.stop)
+            texts = (domain.told(values[row], steps, worst), domain.told(instead[row], steps, worst))
             found.append((row, float(row_scores[row]), name, *texts, excess))
     kinds = [pa.int64(), pa.float64(), pa.string(), pa.string(), pa.string(), pa.float64()]
     names = ["row", "score", "column", "value", "expected", "excess"]
@@ -99,7 +100,3 @@ def _stretches(unusual: np.ndarray) -> list[slice]:
     steps = np.flatnonzero(unusual)
     parts = np.split(steps, np.flatnonzero(np.diff(steps) > BRIDGED_STEPS) + 1)
     return [slice(int(part[0]), int(part[-1]) + 1) for part in parts if len(part)]
-
-
-def _text(values: np.ndarray) -> str:
-    return ", ".join("missing" if np.isnan(value) else f"{value:.6g}" for value in values)

@@ -1,4 +1,4 @@
-"""Public classes, made from what variants declare: `isthmus.VAE` is `variants/vae.py` with the shared options."""
+"""Public classes, made from what models declare: `isthmus.VAE` is `variants/vae.py` with the shared options."""
 
 import inspect
 from functools import cache
@@ -6,23 +6,25 @@ from typing import Any
 
 from pydantic.fields import FieldInfo
 
-from .. import variants
+from . import models
 from .base import Estimator
 from .options import SharedOptions
 
 
-def declared_options(variant_name: str) -> dict[str, FieldInfo]:
+def declared_options(model_name: str) -> dict[str, FieldInfo]:
     """All options of a public class by name: `latent_dim`, the variant's own, then the other shared ones."""
+    model = models.find(model_name)
     shared = SharedOptions.declared()
-    own = variants.find(variant_name).Options.declared()
-    return {"latent_dim": shared.pop("latent_dim"), **own, **shared}
+    for name, default in model.defaults.items():
+        shared[name] = FieldInfo.merge_field_infos(shared[name], default=default)
+    return {"latent_dim": shared.pop("latent_dim"), **model.variant.Options.declared(), **shared}
 
 
 @cache
-def public_class(variant_name: str) -> type[Estimator]:
-    """The scikit-learn estimator of a variant, with an explicit signature."""
-    variant = variants.find(variant_name)
-    fields = declared_options(variant_name)
+def public_class(model_name: str) -> type[Estimator]:
+    """The scikit-learn estimator of a model, with an explicit signature."""
+    model = models.find(model_name)
+    fields = declared_options(model_name)
     signature = inspect.Signature(
         [
             inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD),
@@ -43,26 +45,25 @@ def public_class(variant_name: str) -> type[Estimator]:
         try:
             bound = signature.bind(self, *given, **named)
         except TypeError as failure:
-            raise TypeError(f"{variant.__name__}(): {failure}") from None
+            raise TypeError(f"{model.class_name}(): {failure}") from None
         bound.apply_defaults()
         for name in fields:
             setattr(self, name, bound.arguments[name])
 
     __init__.__signature__ = signature  # pyright: ignore[reportFunctionMemberAccess] - what inspect.signature reads
     return type(
-        variant.__name__,
+        model.class_name,
         (Estimator,),
         {
             "__init__": __init__,
-            "__doc__": _documentation(variant_name, fields),
+            "__doc__": _documentation(model, fields),
             "__module__": "isthmus",
-            "variant_name": variant_name,
+            "model_name": model_name,
         },
     )
 
 
-def _documentation(variant_name: str, fields: dict[str, FieldInfo]) -> str:
-    variant = variants.find(variant_name)
-    lines = [f"{variant.__doc__}", "", f"{variant.paper}", "", "Options:"]
+def _documentation(model: models.Model, fields: dict[str, FieldInfo]) -> str:
+    lines = [model.documentation, "", model.paper, "", "Options:"]
     lines += [f"    {name}: {field.description} (default {field.default!r})" for name, field in fields.items()]
     return "\n".join([*lines, "", str(Estimator.__doc__).partition("\n")[2].strip()])

@@ -32,8 +32,8 @@ def unusual_regions(
     for row, heat in enumerate(below):
         regions = [(float(heat[where].sum()), where) for where in _regions(heat > 0)]
         for excess, where in sorted(regions, key=lambda each: -each[0])[:most]:
-            own, other = (_text(part[row][:, where]) for part in (values, instead))
-            found.append((row, float(row_scores[row]), _named(where, scale[row]), own, other, excess))
+            value, guess = (_text(part[row][:, where]) for part in (values, instead))
+            found.append((row, float(row_scores[row]), _named(where, scale[row]), value, guess, excess))
     kinds = [pa.int64(), pa.float64(), pa.string(), pa.string(), pa.string(), pa.float64()]
     names = ["row", "score", "column", "value", "expected", "excess"]
     columns = list(zip(*found, strict=True)) or [()] * len(names)
@@ -50,7 +50,7 @@ def _regions(unusual: np.ndarray) -> list[np.ndarray]:
     if not unusual.any():
         return []
     together = ndimage.binary_dilation(unusual, np.ones((3, 3), bool), iterations=GROWN_BY)
-    labels = np.empty(unusual.shape, np.int32)
+    labels = np.zeros(together.shape, np.int32)
     ndimage.label(together, np.ones((3, 3), bool), output=labels)
     return [(labels == label) & unusual for label in range(1, int(labels.max()) + 1)]
 

@@ -136,5 +136,5 @@ def _losses(model: Variant, validation: HeldRows, fitting: Fitting) -> np.ndarra
         randomness = Randomness(fitting.seed, "size search", device=fitting.device)
         return -model.log_bound(batch, randomness, DRAWS, shared=True)
 
-    size = scoring_rows(math.prod(validation.shape[1:]), DRAWS)
+    size = scoring_rows(math.prod(validation.shape[1:]) * fitting.domain.numbers_per_cell, DRAWS)
     return in_batches(loss, as_input(validation), size, fitting.device).double().numpy()

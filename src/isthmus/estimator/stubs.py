@@ -1,4 +1,4 @@
-"""Writes `isthmus/__init__.pyi` from what variants declare, so that editors complete `isthmus.VAE(beta=…)`.
+"""Writes `isthmus/__init__.pyi` from what models declare, so that editors complete `isthmus.VAE(beta=…)`.
 
 `python -m isthmus.estimator.stubs` writes the file; with `--check` its exit status says whether it is current.
 """
@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
-from .. import variants
+from . import models
 from .public import declared_options, public_class
 
 PLACE = Path(__file__).parents[1] / "__init__.pyi"
@@ -41,13 +41,13 @@ __version__: str
 
 def stubs() -> str:
     """The text of the file."""
-    return HEADER + "".join(_class(name) for name in variants.names())
+    return HEADER + "".join(_class(name) for name in models.names())
 
 
-def _class(variant_name: str) -> str:
-    """The class of one variant: its documentation, and one line for each option."""
-    kind = public_class(variant_name)
-    first, *rest = [_parameter(name, field) for name, field in declared_options(variant_name).items()]
+def _class(model_name: str) -> str:
+    """The class of one model: its documentation, and one line for each option."""
+    kind = public_class(model_name)
+    first, *rest = [_parameter(name, field) for name, field in declared_options(model_name).items()]
     parameters = ["self", first, "*", *rest]
     lines = [part for line in (inspect.getdoc(kind) or "").splitlines() for part in textwrap.wrap(line, 110) or [""]]
     documentation = "\n".join(f"    {line}" if line else "" for line in lines).strip()

@@ -14,8 +14,8 @@ def check_explicable(domain: Domain, most_columns: int, places: bool = False) ->
 
     With `places`, stretches of steps and regions of pixels can be named as well.
     """
-    if domain.picture_kind == "image" and not (places and domain.place_name is not None):
-        raise DataError(f"explain_scores names columns of tables; of {domain.name} data look at score_samples")
+    if not domain.explicable and not (places and domain.place_name is not None):
+        raise DataError(f"explain_scores names columns of tables; of {domain.called} look at score_samples")
     if not isinstance(most_columns, int | np.integer) or most_columns < 1:
         raise OptionError(f"most_columns={most_columns!r}: should be a whole number, at least 1")
 

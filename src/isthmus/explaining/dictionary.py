@@ -16,7 +16,7 @@ QUARTILES = (0.25, 0.5, 0.75)
 # Rows that are compared, and features that are described: those lit most often.
 MOST_ROWS, MOST_FEATURES = 20_000, 64
 MOST_COLUMNS = 4
-EXAMPLES = {"table": 3, "image": 10}
+EXAMPLES = {"table": 3, "image": 10, "text": 4}
 # Fewer rows than this say nothing about a column.
 FEWEST_LIT = 5
 # A column that differs less than this is left out: the largest distance of two distributions of a few hundred rows that

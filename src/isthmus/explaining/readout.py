@@ -28,23 +28,27 @@ class Readout:
     has fewer values or is no category."""
 
     domain: Domain
-    tensor: Tensor
-    matrix: np.ndarray
+    tensor: Tensor | None  # the rows themselves, if they were asked for
+    matrix: np.ndarray  # like that of the domain; of texts how frequent each symbol is, in per cent
     chances: np.ndarray | None
 
     def part(self, rows: slice) -> "Readout":
         """Some of the rows."""
         chances = None if self.chances is None else self.chances[rows]
-        return Readout(self.domain, self.tensor[rows], self.matrix[rows], chances)
+        tensor = None if self.tensor is None else self.tensor[rows]
+        return Readout(self.domain, tensor, self.matrix[rows], chances)
 
     def numbers(self) -> tuple[np.ndarray, list[str | None]]:
         """Cells of a table as a person counts them, (rows, columns), and each column's unit where it is not its own."""
+        assert self.tensor is not None
         return in_own_units(self.domain, self.tensor)
 
 
 def read(estimator: Estimator, codes: np.ndarray) -> Readout:
-    """Decode codes (rows, latent_dim)."""
+    """What codes (rows, latent_dim) are decoded to."""
     domain, z = estimator.domain_, torch.from_numpy(np.asarray(codes, np.float32))
+    if domain.picture_kind == "text" and not domain.side_by_side:
+        return Readout(domain, None, 100 * _shares(estimator, z), None)
     decoded = estimator.decode_tensors(z)
     chances = _chances(estimator, domain, z) if isinstance(domain, Table) and domain.categorical.any() else None
     return Readout(domain, decoded, domain.matrix(decoded), chances)
@@ -87,6 +91,15 @@ def in_numbers(cells: pa.ChunkedArray) -> tuple[np.ndarray, str | None]:
         integer = pa.int32() if pa.types.is_time32(kind) else pa.int64()
         return cells.cast(integer).cast(pa.float64()).to_numpy() / per_second, "seconds"
     return cells.cast(pa.float64(), safe=False).to_numpy(), None
+
+
+def _shares(estimator: Estimator, codes: Tensor) -> np.ndarray:
+    def shares(batch: Tensor) -> Tensor:
+        found = estimator.model_.likelihood(batch).shares()
+        assert found is not None
+        return found
+
+    return in_batches(shares, codes, BATCH, estimator._device).double().numpy()
 
 
 def _chances(estimator: Estimator, table: Table, codes: Tensor) -> np.ndarray:

@@ -8,6 +8,7 @@ from torch import Tensor
 from ..core.sparse import dense
 from ..domains.image import Image
 from ..estimator.base import Estimator
+from ..estimator.inference import as_input, batch_rows, in_batches
 from ..estimator.places import place_scores, unusual_stretches
 from ..estimator.regions import unusual_regions
 from ..estimator.unusual_cells import the_cells_left_out, unusual_cells, without_each_cell
@@ -63,7 +64,13 @@ def explained_scores(estimator: Estimator, x: Tensor, scores: np.ndarray, most_c
 
 def _stretches(estimator: Estimator, x: Tensor, scores: np.ndarray, most: int) -> pa.Table:
     domain = estimator.domain_
-    expected = estimator.decode_tensors(estimator.encode_tensors(x))
+    model = estimator.model_
+
+    def guesses(rows: Tensor) -> Tensor:
+        rows = as_input(rows)
+        return model.likelihood(model.posterior(rows).mean).guess_beside(rows)
+
+    expected = in_batches(guesses, x, batch_rows(x.shape[1] * domain.numbers_per_cell), estimator._device)
     of_steps = place_scores(estimator.model_, domain, x, estimator._device, estimator.step_offset_)
     return unusual_stretches(domain, x, expected, scores, of_steps, estimator.step_offset_, most)
 

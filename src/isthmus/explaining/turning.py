@@ -44,8 +44,10 @@ class Turned:
         """How each column of `domain_.matrix` changes, (units · rows, width): its scaled number, or for categories the
         probabilities of its values, the last of them all that are not told."""
         numbers = np.nan_to_num(self.after.matrix - self.before.matrix)
-        columns = [numbers[:, place, None] for place in range(numbers.shape[1])]
         domain = self.before.domain
+        if self.before.tensor is not None and not isinstance(domain, Table):
+            numbers[:, domain.categorical] = numbers[:, domain.categorical] != 0
+        columns = [numbers[:, place, None] for place in range(numbers.shape[1])]
         if isinstance(domain, Table) and self.before.chances is not None and self.after.chances is not None:
             moved = self.after.chances - self.before.chances
             for place in np.flatnonzero(domain.categorical):
@@ -62,7 +64,8 @@ class Turned:
 
     def effects(self) -> np.ndarray:
         """`effects`."""
-        categorical = self.before.domain.categorical
+        domain = self.before.domain
+        categorical = domain.categorical if isinstance(domain, Table) else np.zeros(self.before.matrix.shape[1], bool)
         sizes = [
             # Total variation ½ Σ |Δp| for categories.
             np.abs(change).sum(1) * (0.5 if categorical[place] else 1.0)
@@ -101,7 +104,7 @@ def carries(estimator: Estimator, codes: np.ndarray, *, most_columns: int = 8) -
     Units and columns that move next to nothing (below a twentieth of the strongest unit, or of the unit's strongest
     column) are left out. The effect's unit is that of `effects`.
     """
-    return strongest(effects(estimator, codes), estimator.domain_.column_names, most_columns)
+    return strongest(effects(estimator, codes), estimator.domain_.turned_names, most_columns)
 
 
 def strongest(effect: np.ndarray, names: Sequence[str], most_columns: int = 8) -> list[dict[str, Any]]:
@@ -115,6 +118,22 @@ def strongest(effect: np.ndarray, names: Sequence[str], most_columns: int = 8) -
         }
         for unit in moving(effect)
     ]
+
+
+def of_symbols(turn: Turned, names: Sequence[str], most: int = 12) -> list[dict[str, Any]]:
+    """`carries` of texts, with how frequent each symbol is, in per cent, at the unit's low and high end: [{unit, low,
+    high, columns [{name, effect, from, to}]}]."""
+    effect, told_units = turn.effects(), []
+    for unit in moving(effect):
+        before, after = (end.matrix.mean(0) for end in turn.ends(unit))
+        columns = [
+            {"name": names[c], "effect": short(effect[unit, c]), "from": short(before[c]), "to": short(after[c])}
+            for c in moved(effect[unit], most)
+        ]
+        told_units.append(
+            {"unit": unit, "low": short(turn.low[unit]), "high": short(turn.high[unit]), "columns": columns}
+        )
+    return told_units
 
 
 def moved(effect: np.ndarray, most_columns: int) -> list[int]:
@@ -169,14 +188,6 @@ def _gains(values: list[str], before: np.ndarray, after: np.ndarray) -> list[dic
     order = np.argsort(-np.abs(after - before)[: len(values)], kind="stable")[:MOST_VALUES_TOLD]
     kept = [place for rank, place in enumerate(order) if rank == 0 or abs(after - before)[place] >= LEAST_CHANGE]
     return [{"of": values[place], "from": short(before[place]), "to": short(after[place])} for place in kept]
-
-
-def heat_maps(estimator: Estimator, effect: np.ndarray) -> list[str]:
-    """For images: where each unit's effect (units, pixels) is, white where it is strongest of all, as PNG in base64.
-
-    Of series, the effect itself along the steps.
-    """
-    return estimator.domain_.maps(effect / (effect.max() or 1.0))
 
 
 def moving(effect: np.ndarray) -> list[int]:

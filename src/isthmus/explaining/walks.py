@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import torch
 
 from ..domains.table import Table
 from ..domains.table.columns import EmptyColumn
@@ -29,9 +30,10 @@ def traversals(
     Units that change most come first; those that change nothing are left out. The result is
     {kind "image", units [{unit, label, positions, frames}]} with frames as PNG in base64, or
     {kind "table", units [{unit, label, positions, columns [{name, values, of, in}]}]}. Images walk through the row
-    whose code is nearest to the middle of `codes`. Of a table, many rows walk, and `values` are their means: for
-    numbers in the column's own units, or in those that `in` names (dates in years, durations and times in seconds);
-    for other columns the probability of the value `of`, the one that gains or loses most when the unit is turned.
+    whose code is nearest to the middle of `codes`, and so do texts, whose frames are texts (kind "text"). Of a table,
+    many rows walk, and `values` are their means: for numbers in the column's own units, or in those that `in` names
+    (dates in years, durations and times in seconds); for other columns the probability of the value `of`, the one that
+    gains or loses most when the unit is turned.
     `turn` is that of `turned`, if it is known already.
     """
     codes = np.asarray(codes, np.float32)
@@ -72,9 +74,10 @@ def _positions(codes: np.ndarray, steps: int) -> np.ndarray:
 def _decoded(estimator: Estimator, walk: np.ndarray, told_of: np.ndarray) -> dict[str, Any]:
     """The rows of one walk, as facts; `told_of` is the value of each column whose probability is told."""
     steps, walkers, units = walk.shape
-    domain, readout = estimator.domain_, read(estimator, walk.reshape(-1, units))
+    domain, codes = estimator.domain_, walk.reshape(-1, units)
     if not isinstance(domain, Table):
-        return {"frames": domain.pictures(readout.tensor)}
+        return {"frames": domain.pictures(estimator.decode_tensors(torch.from_numpy(codes)))}
+    readout = read(estimator, codes)
     numbers, told_in = readout.numbers()
     means = np.nanmean(_filled(numbers).reshape(steps, walkers, -1), axis=1)
     columns = []

@@ -8,11 +8,12 @@ from pathlib import Path
 import pyarrow as pa
 
 from ..core.errors import DataError
-from . import arrays, series, sparse, tables
+from . import arrays, series, sparse, tables, target, texts
 from .bundled import bundled_names, read_bundled
 from .failures import shown
 from .folders import ARRAYS, IMAGES, files_below, files_of_one_kind
 from .images import IMAGE_ENDINGS, read_images
+from .parts import named_parts, read_parts
 from .source import Source
 
 __all__ = ["Source", "bundled_names", "parquet_files", "read"]
@@ -28,19 +29,21 @@ _TYPED: dict[str, Callable[[Path], tuple[pa.Table, tables.Notes]]] = {
     ".arrow": tables.read_arrow,
     ".feather": tables.read_arrow,
 }
-_ENDINGS = ", ".join([".csv", ".tsv", *_TYPED, ".jsonl", ".npz", ".npy", ".mtx"])
+_ENDINGS = ", ".join([".csv", ".tsv", *_TYPED, ".jsonl", ".txt", ".npz", ".npy", ".mtx"])
 
 
-def read(data: str | Path, *, part: str | None = None, text: Sequence[str] = ()) -> Source:
-    """Read rows from `data`, one of
+def read(data: str | Path, *, part: str | None = None, text: Sequence[str] = (), drop: Sequence[str] = ()) -> Source:
+    """Read rows from `data` without the columns to `drop`; it is one of
 
     - a table: .csv, .tsv, .parquet, .arrow or .feather, .jsonl;
     - arrays: .npy; .npz, with the array's name after a colon (`mnist.npz:x_test`) or as `part`;
     - sparse counts: .npz as `scipy.sparse.save_npz` writes it, or .mtx (Matrix Market);
     - series, from a long table of one row a step: the columns that tell series apart and put steps in order after a
       colon (`sensors.csv:id,time`) or as `part`;
+    - texts: .txt with one on each line, or a column of a table, after a colon (`reviews.jsonl:body`) or as `part`;
     - a folder of images, of one size or of many, of Parquet or Arrow files of equal columns, or of .npy arrays of equal
       shape;
+    - several parts of one row each, `photo=DIR,reading=FILE`: whatever is read from each, by its name;
     - the name of a bundled data set, as a string (write `./digits` for a file or folder of that name).
 
     `text` names columns that are text whatever their cells look like: in a file that spells its cells, 01234 would
@@ -49,7 +52,10 @@ def read(data: str | Path, *, part: str | None = None, text: Sequence[str] = ())
     """
     if isinstance(data, str) and data in bundled_names():
         _refuse_part(data, part)
-        return read_bundled(data)
+        return target.drop(read_bundled(data), drop)
+    places = named_parts(data) if isinstance(data, str) and part is None and _status(Path(data)) is None else None
+    if places is not None:
+        return read_parts(places, lambda place: read(place, text=text), drop)
     if not os.fspath(data).strip():
         raise DataError(
             f"{os.fspath(data)!r}: names no data; give a file, a folder or a bundled data set: {_bundled()}"
@@ -57,8 +63,13 @@ def read(data: str | Path, *, part: str | None = None, text: Sequence[str] = ())
     path, part = _path_and_part(data, part)
     if _is_folder(path):
         _refuse_part(path, part)
-        return _read_folder(path)
-    return _read_file(path, part, text)
+        return target.drop(_read_folder(path), drop)
+    source = target.drop(_read_file(path, part, text), drop)
+    if part is None or not isinstance(source.rows, pa.Table):
+        return source
+    reader = series.read_long if "," in part else texts.read_column
+    rows, ids, notes = reader(source.rows, part, path)
+    return Source(source.name, rows, row_ids=ids, notes=(*source.notes, *notes))
 
 
 def parquet_files(data: str | Path) -> list[Path]:
@@ -110,7 +121,7 @@ def _bundled() -> str:
 def _refuse_part(place: str | Path, part: str | None) -> None:
     if part is not None:
         raise DataError(
-            f"{shown(place)}: has no array {part!r}; only .npz files hold arrays by name, and tables series"
+            f"{shown(place)}: has no part {part!r}; .npz files hold arrays by name, and tables series and texts"
         )
 
 
@@ -127,19 +138,19 @@ def _read_file(path: Path, part: str | None, text: Sequence[str]) -> Source:
     if ending == ".npy":
         _refuse_part(path, part)
         return Source(path.stem, arrays.read_npy(path))
-    table, notes = _SPELT[ending](path, text) if ending in _SPELT else _TYPED[ending](path)
-    if part is not None:
-        rows, ids, more = series.read_long(table, part, path)
-        return Source(path.stem, rows, row_ids=ids, notes=(*notes, *more))
+    if ending == ".txt":
+        _refuse_part(path, part)
+        rows, ids, notes = texts.read_lines(path)
+        return Source(path.stem, rows, row_ids=ids, notes=notes)
+    spelt = text if part is None else (*text, part)
+    table, notes = _SPELT[ending](path, spelt) if ending in _SPELT else _TYPED[ending](path)
     return Source(path.stem, table, notes=notes)
 
 
 def _check_file(path: Path, ending: str) -> None:
     if ending in IMAGE_ENDINGS:
         raise DataError(f"{shown(path)}: is one image; give the folder that holds the images")
-    if ending == ".txt":
-        raise DataError(f"{shown(path)}: text is not modelled yet; tables and images are: {_ENDINGS}, or a folder")
-    if ending not in (*_SPELT, *_TYPED, ".npz", ".npy", ".mtx"):
+    if ending not in (*_SPELT, *_TYPED, ".txt", ".npz", ".npy", ".mtx"):
         called = f"the ending {ending!r}" if ending else "a file without an ending"
         raise DataError(f"{shown(path)}: {called} is not known; these are: {_ENDINGS}")
     status = path.stat()

@@ -71,6 +71,11 @@ def _key_columns(table: pa.Table, key: str, path: Path) -> tuple[str, str]:
             f"{shown(path)}: {key!r} names one column; a long table of series is read as {shown(path.name)}:ID,TIME, "
             "with the column that tells series apart and the one that puts steps in order"
         )
+    if when not in table.column_names and "," in when:
+        raise DataError(
+            f"{shown(path)}: {key!r} names more than two columns: the one that tells series apart and the one that "
+            "puts steps in order; all others are channels, but those left out with --drop"
+        )
     for name in (of, when):
         if name not in table.column_names:
             names = ", ".join(table.column_names[:12])
@@ -111,7 +116,7 @@ def _grid_step(times: list[np.ndarray]) -> float | None:
     """The step of the even grid on which all times of each series lie; None if there is none."""
     apart = np.concatenate([np.diff(each) for each in times])
     if not len(apart):
-        return None
+        return 1.0  # of one row each, they lie on any grid
     step = float(apart.min())
     counts = apart / step
     even = np.abs(counts - np.rint(counts)).max() < TOLERANCE

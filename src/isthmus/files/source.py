@@ -11,11 +11,11 @@ class Source:
     """Rows and their company.
 
     `rows` is a `pyarrow.Table`, a matrix of numbers (rows, columns), images of shape (n, height, width) or
-    (n, height, width, channels), a sparse matrix of SciPy's, or an array of arrays: series one by one, (length,
-    channels), or images of sizes of their own, (height, width, channels). `labels` are vectors of n values that came
-    beside an array and may serve as a target; a table keeps its labels as columns. `row_ids` are the file names of a
-    folder of images, or the ids of series. `notes` are sentences about what reading decided: what was left out, what
-    was guessed.
+    (n, height, width, channels), a sparse matrix of SciPy's, an array of strings, or an array of arrays: series one by
+    one, (length, channels), or images of sizes of their own, (height, width, channels). `labels` are vectors of n
+    values that came beside an array and may serve as a target; a table keeps its labels as columns. `row_ids` are the
+    file names of a folder of images, the ids of series, or where texts stand. `notes` are sentences about what reading
+    decided: what was left out, what was guessed.
     """
 
     name: str

@@ -33,7 +33,7 @@ def read_csv(path: Path, text: Sequence[str] = (), separator: str = ",") -> tupl
     columns named by `text`."""
     with damage_named(path, "separated values"):
         check_bytes(path, path.stat().st_size)
-        _check_utf8(path)
+        check_utf8(path)
         separator, decimal, notes = _spelling(path, separator)
         table, renamed = _named_columns(_parse_csv(path, separator, decimal, text))
         return checked(table, path, (*notes, *renamed, *_numbers_as_names(table)))
@@ -48,7 +48,7 @@ def read_jsonl(path: Path, text: Sequence[str] = ()) -> tuple[pa.Table, Notes]:
     """A file with one JSON object a line, in UTF-8; texts that look like dates are, but in columns named by `text`."""
     with damage_named(path, "JSON lines"):
         check_bytes(path, path.stat().st_size)
-        _check_utf8(path)
+        check_utf8(path)
         table = _parse_jsonl(path, pa.schema([]))
         # Known once it has been read: a column that the schema names is made up where the file has none.
         dates = [name for name in text if name in table.column_names and pa.types.is_temporal(table.field(name).type)]
@@ -195,7 +195,7 @@ def _numbers_as_names(table: pa.Table) -> Notes:
     return (f"the first line was taken as the names of the columns, although {numbers[0].strip()!r} in it is a number",)
 
 
-def _check_utf8(path: Path) -> None:
+def check_utf8(path: Path) -> None:
     """Raise DataError naming the first byte and line that are not UTF-8."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     offset, line = 0, 1

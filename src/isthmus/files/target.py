@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from ..core.errors import DataError
+from ..core.parts import Parts
 from .source import Source
 
 
@@ -31,6 +32,10 @@ def drop(source: Source, columns: Iterable[str]) -> Source:
     unwanted = list(dict.fromkeys(columns))
     if not unwanted:
         return source
+    if isinstance(source.rows, Parts):
+        for name in unwanted:
+            source = _drop_of_a_part(source, name)
+        return source
     if not isinstance(source.rows, pa.Table):
         raise DataError(f"{source.name}: an array has no columns by name, so {unwanted[0]!r} cannot be taken out of it")
     for name in unwanted:
@@ -39,6 +44,16 @@ def drop(source: Source, columns: Iterable[str]) -> Source:
     if len(unwanted) == source.rows.num_columns:
         raise DataError(f"{source.name}: without {_listed(unwanted)} no column is left; keep at least one")
     return replace(source, rows=source.rows.drop_columns(unwanted))
+
+
+def _drop_of_a_part(source: Source, column: str) -> Source:
+    """Without a column of the one part that has it, and without that part if nothing else is in it."""
+    for name, rows in source.rows.items():
+        if isinstance(rows, pa.Table) and column in rows.column_names:
+            others = {key: part for key, part in source.rows.items() if key != name}
+            rest = rows.drop_columns([column])
+            return replace(source, rows=Parts(others | ({name: rest} if rest.num_columns else {})))
+    raise DataError(f"{source.name}: no part has a column {column!r}")
 
 
 def _label(source: Source, target: str) -> np.ndarray:

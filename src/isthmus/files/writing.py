@@ -4,13 +4,13 @@ import io
 import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
 import narwhals as nw
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet
 import scipy.io
@@ -18,9 +18,12 @@ import scipy.sparse
 from PIL import Image
 
 from ..core.errors import DataError
+from ..core.parts import Parts
 from .atomic import replacing
 from .failures import reason, shown
+from .parts import write_parts
 from .series import long_table
+from .texts import are_texts, lines_of, text_table
 
 _CHANNELS = (1, 3, 4)  # grey, colour, colour with transparency
 _DEPTHS = (np.uint8, np.uint16)  # of a pixel's value in a file
@@ -88,17 +91,27 @@ def write_rows(rows: Any, path: str | Path, *, columns: Sequence[str] | None = N
     Tables and frames (pandas, polars and others) become a table. A matrix (rows, columns) becomes a table whose
     columns are called `columns`, or x0, x1 …. Arrays of any number of dimensions become .npy or .npz (array "x"). A
     sparse matrix becomes .npz, as `scipy.sparse.save_npz` writes it, or .mtx.
+    Texts become .txt, a text on each line, or a table of one column, text.
     Series of lengths of their own, a list of arrays, become a long table: a row a step, columns series, step and value.
+    Rows of several parts become a folder, with a file or a folder for each part.
     Images, uint8 of shape (n, height, width) or (n, height, width, channels), or a list of them one by one, become a
     folder of PNG files if the path has no ending, grey ones also of uint16. Raises DataError for what does not fit the
     ending.
     """
-    if scipy.sparse.issparse(rows):
+    if isinstance(rows, Parts):
+        write_parts(rows, path, write_rows)
+    elif scipy.sparse.issparse(rows):
         _write_sparse(rows, path)
     elif _are_one_by_one(rows) and _are_images(rows[0], path):
         _write_images(rows, path)
     elif _are_one_by_one(rows):
         write_table(long_table(rows), path)
+    elif are_texts(rows) and Path(path).suffix.lower() == ".txt":
+        content = lines_of(rows, path)
+        with replacing(path) as temporary:
+            temporary.write_bytes(content)
+    elif are_texts(rows):
+        write_table(text_table(rows), path)
     elif not isinstance(rows, np.ndarray):
         write_table(table_of(rows, path), path)
     elif Path(path).suffix.lower() in (".npy", ".npz"):
@@ -129,6 +142,8 @@ def table_of(rows: Any, path: str | Path, columns: Sequence[str] | None = None) 
     """A frame or a matrix as a table; a matrix' columns are called `columns`, or x0, x1 …. `path` is for errors."""
     if _are_one_by_one(rows):
         return long_table(rows)
+    if are_texts(rows):
+        return text_table(rows)
     if isinstance(rows, np.ndarray) and rows.ndim != 2:
         shape = "×".join(map(str, rows.shape))
         raise DataError(f"{shown(path)}: an array of {shape} is no table; choose .npy or .npz")
@@ -180,9 +195,8 @@ def _write_images(images: Sequence[np.ndarray] | np.ndarray, path: str | Path) -
         channels = image.shape[2] if image.ndim == 3 else 1
         deep = image.dtype == np.uint16 and channels == 1
         if image.ndim not in (2, 3) or channels not in _CHANNELS or not (image.dtype == np.uint8 or deep):
-            shape, instead = image.shape, ""
-            if isinstance(images, np.ndarray) and images.dtype != object:
-                shape, instead = images.shape, "; name a .npy or .npz file instead"
+            block = isinstance(images, np.ndarray) and images.dtype != object
+            shape, instead = (np.shape(images), "; name a .npy or .npz file instead") if block else (image.shape, "")
             raise DataError(
                 f"{shown(path)}: image files hold uint8, grey ones also uint16, each (height, width) or (height, "
                 f"width, 1, 3 or 4), and these are {image.dtype} of shape {shape}{instead}"
@@ -196,7 +210,7 @@ def _write_images(images: Sequence[np.ndarray] | np.ndarray, path: str | Path) -
 
 
 def _write_csv(table: pa.Table, stream: IO[bytes], separator: str = ",") -> None:
-    table = _spelt(table)
+    table = _with_whole_seconds(_spelt(table))
     # A missing cell is empty; alone on its line it would be an empty line, which readers of CSV pass over.
     if table.num_columns == 1 and table.column(0).null_count:
         table = pa.table([table.column(0).cast(pa.string()).fill_null("NA")], names=table.column_names)
@@ -218,7 +232,7 @@ def _write_arrow(table: pa.Table, stream: IO[bytes]) -> None:
 
 
 def _write_jsonl(table: pa.Table, stream: IO[bytes]) -> None:
-    for line in _json_lines(_dates_as_text(_spelt(table))):
+    for line in _json_lines(_dates_as_text(_with_whole_seconds(_spelt(table)))):
         stream.write(line.encode() + b"\n")
 
 
@@ -230,13 +244,24 @@ def _json_lines(table: pa.Table) -> Iterator[str]:
 
 
 def _dates_as_text(table: pa.Table) -> pa.Table:
-    """Dates and times in ISO 8601, without a fraction where all seconds are whole: so readers know them again."""
+    """Dates and times in ISO 8601."""
     for position, field in enumerate(table.schema):
         if pa.types.is_temporal(field.type):
-            text = table.column(position).cast(pa.string())
-            # Pyright: pyarrow makes its functions when it is imported.
-            whole = pc.replace_substring_regex(text, r"\.0+(Z?)$", r"\1")  # pyright: ignore[reportAttributeAccessIssue]
-            table = table.set_column(position, field.name, whole)
+            table = table.set_column(position, field.name, table.column(position).cast(pa.string()))
+    return table
+
+
+def _with_whole_seconds(table: pa.Table) -> pa.Table:
+    """Times in seconds where all of a column's are whole, and so without a fraction of zeros."""
+    for position, field in enumerate(table.schema):
+        if pa.types.is_timestamp(field.type):
+            seconds = pa.timestamp("s", field.type.tz)
+        elif pa.types.is_time(field.type):
+            seconds = pa.time32("s")
+        else:
+            continue
+        with suppress(pa.ArrowInvalid):  # some are not whole
+            table = table.set_column(position, field.name, table.column(position).cast(seconds))
     return table
 
 

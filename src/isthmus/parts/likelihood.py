@@ -22,8 +22,11 @@ class Likelihood(ABC):
         """Log-probability in nats of each row, shape (..., rows)."""
         return self.log_prob_per_feature(x).sum(-1)
 
-    def objective(self, x: Tensor) -> Tensor:
-        """What training raises, in nats, shape (..., rows): `log_prob`, where a likelihood does not say otherwise."""
+    def objective(self, x: Tensor, seen: Tensor | None = None) -> Tensor:
+        """What training raises, in nats, shape (..., rows): `log_prob`, where a likelihood does not say otherwise.
+
+        `seen` are the rows as the encoder saw them, if cells were hidden from it.
+        """
         return self.log_prob(x)
 
     def given(self, x: Tensor) -> "Likelihood":
@@ -36,6 +39,15 @@ class Likelihood(ABC):
     def without_context(self) -> "Likelihood":
         """Each feature given the codes alone: the same, where features do not depend on one another."""
         return self
+
+    def shares(self) -> Tensor | None:
+        """For rows of symbols: how frequent each symbol is in a row, given the codes alone, (..., rows, symbols)."""
+        return None
+
+    def guess_beside(self, x: Tensor) -> Tensor:
+        """The best single guess of each feature of rows x, given the codes and, where features depend on one another,
+        those of x that come before."""
+        return self.given(x).mode()
 
     @abstractmethod
     def sample(self, randomness: Randomness) -> Tensor:

@@ -33,6 +33,10 @@ VARIANT_COLOURS = 6
 CATEGORY_COLOURS = 10
 MOST_COLUMNS = 30
 PARTS = {"train": "Rows learnt from", "validation": "Rows that say when to stop", "test": "Rows held out"}
+# Levels of heat of a piece of text, and the surprise that is one of them.
+MOST_HEAT, NATS_PER_HEAT = 5, 3.0
+# Texts that are shown of a walk through the code.
+TEXTS_OF_WALK = 4
 MOST_WALKED_COLUMNS = 12
 
 
@@ -137,7 +141,7 @@ def summary(facts: Facts, contenders: Contenders) -> str:
 
 def item(facts: Facts) -> str:
     """What one row of this data is called."""
-    return "image" if facts["data"].get("domain") == "image" else "row"
+    return {"image": "image", "text": "text"}.get(facts["data"].get("domain", ""), "row")
 
 
 def data(facts: Facts) -> View:
@@ -287,9 +291,11 @@ def _chosen_title(facts: Facts, job: str, contenders: Contenders) -> str:
 
 
 def rows_beside(part: Facts | None, facts: Facts, contenders: Contenders, verb: str) -> View | None:
-    """Real rows and the contenders' rows, as images or tables. `verb` says what a contender did: restored or made."""
+    """Real rows and the contenders' rows, as images, tables or texts. `verb` says what a contender did: restored or
+    made."""
     if not part or not part.get("by_contender"):
         return None
+    part = _as_columns(part) if part["kind"] == "text" else part
     job = "reduce" if verb == "restored" else "generate"
     show = _strips if part["kind"] == "image" else _blocks
     panels = [(str(size), show(part, contenders, size, verb)) for size in contenders.sizes(part["by_contender"])]
@@ -298,6 +304,12 @@ def rows_beside(part: Facts | None, facts: Facts, contenders: Contenders, verb: 
         "columns": _aligned(part.get("columns") or [], facts["data"].get("columns") or []),
         "choice": _choice(verb, "Latent size", panels, _chosen_size(facts, job)),
     }
+
+
+def _as_columns(part: Facts) -> Facts:
+    """Texts as rows of one column."""
+    made = {name: [[text] for text in texts] for name, texts in part["by_contender"].items()}
+    return {**part, "columns": ["text"], "originals": [[text] for text in part["originals"]], "by_contender": made}
 
 
 def _aligned(names: Sequence[str], columns: Sequence[Facts]) -> list[View]:
@@ -345,7 +357,10 @@ def _blocks(part: Facts, contenders: Contenders, size: int, verb: str) -> View:
                     {
                         "label": c["title"],
                         "colour": contenders.colours[c["name"]],
-                        "cells": _cells(part["by_contender"][c["name"]][place], original),
+                        "cells": _cells(
+                            part["by_contender"][c["name"]][place], None if part["kind"] == "text" else original
+                        ),
+                        "heat": _heat(part, c["name"], place),
                     }
                     for c in makers
                     if place < len(part["by_contender"][c["name"]])
@@ -355,6 +370,17 @@ def _blocks(part: Facts, contenders: Contenders, size: int, verb: str) -> View:
         for place, original in enumerate(originals)
     ]
     return {"blocks": blocks}
+
+
+def _heat(part: Facts, name: str, place: int) -> list[View]:
+    """An original text in pieces, each with its surprise as one of the levels of heat; nothing for other rows."""
+    rows = (part.get("heat") or {}).get(name) or []
+    if place >= len(rows):
+        return []
+    return [
+        {"text": piece, "level": max(0, min(MOST_HEAT, int(nats / NATS_PER_HEAT))), "nats": number(nats)}
+        for piece, nats in rows[place]
+    ]
 
 
 def _cells(row: Sequence[Any], original: Sequence[Any] | None = None) -> list[View]:
@@ -467,6 +493,11 @@ def _walks(part: Facts, contender: Facts, contenders: Contenders) -> View:
 def _walk(unit: Facts, part: Facts, contender: Facts) -> View:
     view = {"label": unit.get("label") or f"unit {unit['unit']}", "carries": _carries(unit, contender)}
     positions = unit.get("positions") or []
+    if part["kind"] == "text":
+        frames = unit.get("frames") or []
+        shown = [round(i * (len(frames) - 1) / (TEXTS_OF_WALK - 1)) for i in range(TEXTS_OF_WALK)] if frames else []
+        texts = [{"at": number(positions[i]), "text": frames[i]} for i in dict.fromkeys(shown)]
+        return {**view, "texts": texts}
     if part["kind"] == "image":
         ends = f"{number(positions[0])} to {number(positions[-1])}" if positions else ""
         return {**view, "ends": ends, "images": unit.get("frames") or []}

@@ -19,6 +19,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 
 from ..core.randomness import Randomness
 from ..core.terms import Terms
+from ..parts.recurrence import Recurrence
 from ..variants.base import Variant
 from .distributed import ALONE, Workers
 from .members import Members
@@ -315,6 +316,8 @@ def best_kind(members: Members, steps: int, batch: int, compiled: bool | None = 
     It depends on the work alone, so that the same training takes the same steps. A graph is captured wherever there is
     a GPU. Compiling and tracing must save more time than they take; tracing a single model saves none.
     """
+    if depends_on_rows(members.template):
+        return EAGER
     on_gpu = members.device.type == "cuda"
     numbers = sum(parameter.numel() for parameter in members.template.own_parameters())
     seconds = GPU_STEP_SECONDS if on_gpu else len(members) * (OTHER_SECONDS + product_seconds(batch, numbers))
@@ -323,6 +326,12 @@ def best_kind(members: Members, steps: int, batch: int, compiled: bool | None = 
         return Kind("compiled", captured=on_gpu)
     traced = not members.single and not on_gpu and TRACING_SAVES * steps > TRACING_SECONDS
     return Kind("traced" if traced else "eager", captured=on_gpu)
+
+
+def depends_on_rows(variant: Variant) -> bool:
+    """Whether a step is other operations for other rows, as of sequences that end where they end: it can be neither
+    repeated nor shared with other models."""
+    return any(isinstance(layer, Recurrence) for layer in variant.modules())
 
 
 def product_seconds(batch: int, numbers: int) -> float:

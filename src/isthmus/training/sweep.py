@@ -12,7 +12,7 @@ from .checkpoint import Checkpoint
 from .loop import train_together
 from .members import can_stand_together
 from .run import Observer, Outcome, Plan
-from .step import OTHER_SECONDS, Draw, product_seconds
+from .step import OTHER_SECONDS, Draw, depends_on_rows, product_seconds
 
 # Weights of all members of one step. With moments and gradients they take 4 GiB.
 MOST_NUMBERS = 2**28
@@ -73,6 +73,8 @@ def gains_from_company(variant: Variant, plan: Plan) -> bool:
     A GPU has room for many. A processor is busy with the products of one large model, and its convolutions lose speed
     when every model has its own; a small model's step is mostly starting its operations, which company shares.
     """
+    if depends_on_rows(variant):
+        return False
     if next(variant.parameters()).is_cuda:
         return True
     if any(

@@ -48,10 +48,11 @@ class VAE(GaussianVariant[VAEOptions]):
         return networks.encoder(2 * self.latent_dim, hides_cells=self.options.mask_fraction > 0)
 
     def terms(self, x: Tensor, randomness: Randomness) -> Terms:
-        posterior = self.posterior(self.seen(x, randomness))
+        seen = self.seen(x, randomness)
+        posterior = self.posterior(seen)
         z = posterior.sample(randomness)
         return Terms(
-            reconstruction=-self.likelihood(z).objective(x),
+            reconstruction=-self.likelihood(z).objective(x, seen),
             kl=self.options.beta * self.warmed_up() * self.kl(posterior, z),
         )
 

@@ -79,7 +79,7 @@ Where = Annotated[
         "--where",
         metavar="COLUMN=VALUE",
         help="Only rows with this value, or, of a column of numbers or dates, within this range: 3500..4000, or 3500.. "
-        "for no upper end (of numbers also 3500:4000); may be given again, and all must hold.",
+        "for no upper end (of numbers also 3500:4000); may be given again for other columns; all must hold.",
         show_default=False,
     ),
 ]

@@ -73,7 +73,7 @@ def decode(
     from ..results import numbers_of
 
     estimator = load_estimator(model)
-    if by_parts and (engine is not None or estimator.domain_.picture_kind != "image"):
+    if by_parts and (engine is not None or estimator.domain_.picture_kind == "table"):
         write_folder("decode", model, codes, out, engine, workers, as_json)
         return
     source = read(codes)

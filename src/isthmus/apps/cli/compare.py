@@ -37,7 +37,10 @@ def compare(
     ] = None,
     models: Annotated[
         str,
-        typer.Option(metavar="NAME,…", help="Models to compare; pca, detector and those that `isthmus models` lists."),
+        typer.Option(
+            metavar="NAME,…",
+            help="Models to compare; pca, detector and those that `isthmus models` lists, but for generator.",
+        ),
     ] = "pca,ae,vae,detector",
     latent: Annotated[
         str | None,
@@ -137,9 +140,12 @@ def _target_of(source: "Source", target: str | None) -> Any:
     """The target as the comparison takes it: a table's by its column's name, an array's as values."""
     import pyarrow as pa
 
+    from ...core.parts import Parts
     from ...files.target import labelled
 
-    return target if target is None or isinstance(source.rows, pa.Table) else labelled(source, target)[1]
+    if target is None or isinstance(source.rows, pa.Table | Parts):
+        return target
+    return labelled(source, target)[1]
 
 
 @contextmanager

@@ -107,15 +107,17 @@ def _show_archive(path: str, as_json: bool) -> None:
 
 
 def _model_facts(estimator: Any, path: Path) -> dict[str, Any]:
-    variant, training, history = estimator.variant(), estimator.training_, estimator.history_
+    from ...estimator import models
+
+    model, training, history = models.find(estimator.model_name), estimator.training_, estimator.history_
     best = history[training["best_epoch"] - 1] if history else None
     described = estimator.domain_.describe()
     return {
         "file": str(path),
         "bytes": path.stat().st_size,
-        "model": estimator.variant_name,
-        "title": variant.title,
-        "paper": variant.paper,
+        "model": model.name,
+        "title": model.title,
+        "paper": model.paper,
         "latent_dim": estimator.latent_dim_,
         "options": estimator.get_params(deep=False),
         "domain": estimator.domain_.name,
@@ -149,18 +151,18 @@ def models(as_json: arguments.Json = False) -> None:
 
     With --json the options of each model come as a JSON schema: types, defaults, bounds.
     """
-    from ... import variants
+    from ...estimator import models as known
 
     if as_json:
-        facts = {"models": [_declaration(name) for name in variants.names()]}
+        facts = {"models": [_declaration(name) for name in known.names()]}
         print(json.dumps(facts, ensure_ascii=False, allow_nan=False, indent=2))
         return
     from ...estimator.options import SharedOptions
 
-    for name in variants.names():
+    for name in known.names():
         facts = _declaration(name)
         print(f"{name}: {facts['title']}\n  {facts['summary']}\n  {facts['paper']}")
-        own = variants.find(name).Options.declared()
+        own = [*known.find(name).variant.Options.declared(), *known.find(name).defaults]
         _show_options({option: facts["options"]["properties"][option] for option in own})
         print()
     print("Options that every model has:")
@@ -168,21 +170,23 @@ def models(as_json: arguments.Json = False) -> None:
 
 
 def _declaration(name: str) -> dict[str, Any]:
-    """What a variant declares of itself: the same that its constructor checks."""
-    from ... import variants
+    """What a model declares of itself: the same that its constructor checks."""
+    from ...estimator import models as known
     from ...estimator.options import SharedOptions
     from ...estimator.public import declared_options
 
-    variant = variants.find(name)
-    properties = variant.Options.model_json_schema().get("properties", {})
+    model = known.find(name)
+    properties = model.variant.Options.model_json_schema().get("properties", {})
     properties |= SharedOptions.model_json_schema()["properties"]
+    for option, default in model.defaults.items():
+        properties[option] |= {"default": default}
     return {
         "name": name,
-        "class": variant.__name__,
-        "title": variant.title,
-        "summary": str(variant.__doc__).partition("\n")[0],
-        "paper": variant.paper,
-        "least_latent_dim": variant.least_latent_dim,
+        "class": model.class_name,
+        "title": model.title,
+        "summary": model.summary,
+        "paper": model.paper,
+        "least_latent_dim": model.variant.least_latent_dim,
         "options": {
             "type": "object",
             "additionalProperties": False,

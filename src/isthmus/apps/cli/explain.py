@@ -10,6 +10,7 @@ from .screen import number, print_table
 
 # Units or features on the screen; all of them are in the page.
 MOST_SHOWN = 12
+MOST_SYMBOLS = 6
 
 
 def explain(
@@ -53,15 +54,17 @@ def explain(
 
 
 def _show(facts: dict[str, Any]) -> None:
-    from .explain_page import COLUMNS, summary
+    from .explain_page import summary
 
     if facts["features"]:
         print_table(["feature", "lit by", "column", "rows that light it", "all rows"], _features(facts), left=5)
     elif facts["traversals"]["kind"] == "table":
         print_table(["unit", "moves", "from", "to"], _moves(facts), left=2)
+    elif facts["traversals"]["kind"] == "text":
+        print_table(["unit", "more frequent", "less frequent"], _symbols(facts), left=3)
     else:
         strengths = [[f"unit {entry['unit']}", number(entry["columns"][0]["effect"])] for entry in facts["carries"]]
-        unit, column = facts["effect_unit"], COLUMNS.get(facts["domain"], "column")
+        unit, column = facts["effect_unit"], facts["column_word"]
         print_table(["unit", f"largest change of a {column} ({unit})"], strengths)
     for sentence in summary(facts):
         print(sentence)
@@ -69,6 +72,18 @@ def _show(facts: dict[str, Any]) -> None:
         from .sizes import reason
 
         print(f"{reason(facts['size_search']).capitalize()}.")
+
+
+def _symbols(facts: dict[str, Any]) -> list[list[str]]:
+    """For each unit the symbols that become more and less frequent from its low end to its high one."""
+    rows = []
+    for entry in facts["carries"][:MOST_SHOWN]:
+        ends = [
+            [column["name"] for column in entry["columns"] if (column["to"] > column["from"]) == more][:MOST_SYMBOLS]
+            for more in (True, False)
+        ]
+        rows.append([f"unit {entry['unit']}", *(" ".join(names) for names in ends)])
+    return rows
 
 
 def _moves(facts: dict[str, Any]) -> list[list[str]]:

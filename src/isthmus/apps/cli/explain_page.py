@@ -14,8 +14,8 @@ View = dict[str, Any]
 
 # A picture and a table of more columns, and a table of more units, are longer than anyone reads.
 MOST_COLUMNS, MOST_UNITS = 40, 32
-# What a column of `Domain.matrix` is called, where it is not a column.
-COLUMNS = {"image": "pixel", "series": "step"}
+# Texts that are shown along a unit.
+MOST_TEXTS = 4
 
 
 def render(facts: View) -> str:
@@ -93,7 +93,7 @@ def _overview(facts: View) -> View:
         ],
         "more": len(order) - len(shown),
         "tabular": tabular,
-        "column": COLUMNS.get(facts["domain"], "column"),
+        "column": facts["column_word"],
         "with_kl": any(unit["kl"] is not None for unit in order),
         "with_rows": facts["codes_of"] == "rows",
         "sparse": any(unit["lit"] is not None and unit["lit"] < 0.5 for unit in order),
@@ -144,6 +144,8 @@ def _walks(facts: View) -> list[View]:
         heat = facts.get("heat_maps", {})
         return [unit | {"heat": heat.get(str(unit["unit"]))} for unit in units]
     carried = {entry["unit"]: entry for entry in facts["carries"]}
+    if facts["traversals"]["kind"] == "text":
+        return [_walk_of_texts(unit, carried[unit["unit"]]["columns"]) for unit in units]
     ranges = _ranges(units)
     return [
         {
@@ -154,6 +156,21 @@ def _walks(facts: View) -> list[View]:
         }
         for unit in units
     ]
+
+
+def _walk_of_texts(unit: View, symbols: list[View]) -> View:
+    """The symbols that become more and less frequent along a unit, and some of the texts on the way."""
+
+    def shown(symbol: View) -> str:
+        return f"{symbol['name']} {quantity(symbol['from'])} → {quantity(symbol['to'])}"
+
+    texts = list(zip(map(number, unit["positions"]), unit["frames"], strict=True))
+    return {
+        "label": unit["label"],
+        "more": [shown(symbol) for symbol in symbols if symbol["to"] > symbol["from"]],
+        "less": [shown(symbol) for symbol in symbols if symbol["to"] < symbol["from"]],
+        "texts": texts[:: max(1, len(texts) // MOST_TEXTS)],
+    }
 
 
 def _ranges(units: list[View]) -> dict[str, tuple[float, float]]:
@@ -228,6 +245,12 @@ def _features(facts: View) -> View | None:
     if not features:
         return None
     names = [column["name"] for column in facts["traversals"]["units"][0]["columns"]] if _tabular(facts) else []
+    if facts["traversals"]["kind"] == "text":
+        names = ["text"]
+        features = [
+            feature | {"examples": [each | {"picture": [each["picture"]]} for each in feature["examples"]]}
+            for feature in features
+        ]
     return {
         "all": [
             {

@@ -90,6 +90,7 @@ def _fit(
     as_json: bool,
 ) -> None:
     """Train and write, together with the other processes if there are any; the first one writes."""
+    from ...estimator import models
     from ...training.checkpoint import Checkpoint
     from .inputs import read_or_stream
 
@@ -114,7 +115,7 @@ def _fit(
     workers.meet()
     facts = _facts(estimator, out)
     sentence = (
-        f"{estimator.variant().title} with {facts['latent_dim']} latent units: {facts['rows']:,} rows, "
+        f"{models.find(estimator.model_name).title} with {facts['latent_dim']} latent units: {facts['rows']:,} rows, "
         f"{facts['epochs']} epochs, {seconds:.1f} s, loss {facts['loss']:.4g} nats per row. Written to {out}"
     )
     if "size_search" in facts:
@@ -169,16 +170,15 @@ def _latent_dim(text: str | None) -> int | str | None:
 
 def _estimator(name: str, options: dict[str, Any]) -> "Estimator":
     """An estimator with these options, all of which have been checked."""
-    from ... import variants
     from ...comparison.contenders import PCA_NAME, SHORT_NAMES
+    from ...estimator import models
     from ...estimator.public import declared_options, public_class
 
     if name == PCA_NAME:
-        raise OptionError(f"model '{PCA_NAME}' is only compared with; the models are {', '.join(variants.names())}")
-    variant = SHORT_NAMES.get(name, name)
-    title = variants.find(variant).title
-    arguments.check_names(options, list(declared_options(variant)), title)
-    estimator = public_class(variant)(**options)
+        raise OptionError(f"model '{PCA_NAME}' is only compared with; the models are {', '.join(models.names())}")
+    full_name = SHORT_NAMES.get(name, name)
+    arguments.check_names(options, list(declared_options(full_name)), models.find(full_name).title)
+    estimator = public_class(full_name)(**options)
     estimator._options()
     return estimator
 
@@ -200,7 +200,7 @@ def _keep_the_best(estimator: "Estimator", out: Path, checkpoint: "Checkpoint", 
 def _facts(estimator: "Estimator", out: Path) -> dict[str, Any]:
     best = estimator.history_[estimator.training_["best_epoch"] - 1]
     facts = {
-        "model": estimator.variant_name,
+        "model": estimator.model_name,
         "latent_dim": estimator.latent_dim_,
         **{name: estimator.training_[name] for name in ("rows", "epochs", "best_epoch", "seconds", "parameters")},
         "loss": (best["validation"] or best["train"])["loss"],

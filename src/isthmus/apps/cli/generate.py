@@ -49,7 +49,7 @@ def generate(
     from .inputs import read_rows_for
 
     estimator = load_estimator(model)
-    if wants_new_parts(out, engine, workers, images=estimator.domain_.picture_kind == "image"):
+    if wants_new_parts(out, engine, workers, images=estimator.domain_.picture_kind != "table"):
         from ..batch.planning import plan_rows
 
         if real is not None:

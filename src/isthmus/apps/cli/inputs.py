@@ -13,18 +13,15 @@ if TYPE_CHECKING:
     from ...files.source import Source
     from ...files.streaming import Stream
 
-KINDS = {"counts": "counts", "image": "images", "series": "series", "table": "a table"}
-
 
 def read_rows(data: str, drop: list[str], text: "Sequence[str]" = ()) -> "Source":
     """The rows of DATA without the columns to drop; what reading decided is noted on stderr.
 
     `text` names columns that are text, whatever a file's cells look like.
     """
-    from ...files import target
     from ...files.reading import read
 
-    source = target.drop(read(data, text=text), drop)
+    source = read(data, text=text, drop=drop)
     _refuse_gaps(source.rows, data)
     print_notes(source.notes)
     return source
@@ -83,8 +80,7 @@ def check_kind(data: str, rows: Any, expected: str, because: str) -> None:
     from ... import domains
 
     if not domains.find(expected).accepts(rows):
-        kind = domains.choose(rows).name
-        raise DataError(f"{data}: holds {KINDS.get(kind, kind)}; {because} {KINDS.get(expected, expected)}")
+        raise DataError(f"{data}: holds {domains.choose(rows).called}; {because} {domains.find(expected).called}")
 
 
 def row_ids(source: "Source", rows: int) -> Any:

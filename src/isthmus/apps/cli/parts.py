@@ -35,7 +35,7 @@ def wants_new_parts(out: Path, engine: str | None, workers: int | None, images: 
     """The same for new rows: whether they are to become a folder of Parquet files."""
     _check_workers(engine, workers)
     if engine is not None and (images or out.suffix):
-        what = "this model makes images" if images else "give --out (without an ending) as a folder"
+        what = "this model makes no rows of a table" if images else "give --out (without an ending) as a folder"
         raise OptionError(f"--engine {engine}: writes rows to a folder of Parquet files; {what}")
     return not out.suffix and not images
 

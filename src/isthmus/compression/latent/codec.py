@@ -140,7 +140,7 @@ class LatentCodec(Codec):
         _posterior_kind(model)  # refuses those that have none
         decoder = model.decoder
         if not isinstance(decoder, Decoder):
-            raise DataError(f"a decoder of kind {type(decoder).__name__} cannot code rows")
+            raise DataError(f"a model of {domain.called} has no exact decoder, by which rows could be coded")
         with np.errstate(all="ignore"):
             rows = _learned(domain, decoder.head, x)
             symbols = rows.symbols(domain.rows(x))
@@ -411,8 +411,8 @@ def _learned(domain: Domain, head: nn.Module, rows: Tensor) -> Observations:
         return TableObservations(domain, table_facts(domain, head, rows.detach().cpu().double().numpy()))
     if isinstance(domain, Image) and not domain.whole:
         raise DataError(
-            "images of sizes of their own, and those that are worked on reduced, cannot be coded through a model; "
-            "compress arrays of one size, or keep the files"
+            "images of sizes of their own, and those that are reduced, cannot be coded through a model, which knows "
+            "them reduced; compress them as files"
         )
     if isinstance(domain, Image) and isinstance(head, ImageHead):
         return ImageObservations(domain, image_facts(domain, head, rows.detach().cpu()))

@@ -16,10 +16,12 @@ from ...domains.table.blocks import (
     MIXTURE_COMPONENTS,
     NumberBlock,
 )
+from ...domains.table.calendar import VALUES
 from ...domains.table.columns import (
     BooleanColumn,
     CategoryColumn,
     Column,
+    DateColumn,
     EmptyColumn,
     NumberColumn,
     Quantity,
@@ -87,7 +89,9 @@ class TableObservations(Observations):
         ]
         self.output_count = max(1, sum(self._widths))
         slots = sum(self._alphabets)
-        self.feature_count = len(self._sized) + sum(columns[i].has_missing for i in self._sized) + slots
+        self._dates, self._date_columns = _chosen(columns, DateColumn)
+        parts = sum(VALUES[name] for column in self._date_columns for name in column.calendar)
+        self.feature_count = len(self._sized) + sum(columns[i].has_missing for i in self._sized) + slots + parts
         self._prepare_scales(settings)
 
     def _prepare_scales(self, settings: dict[str, Any]) -> None:
@@ -162,8 +166,12 @@ class TableObservations(Observations):
         scaled = np.nan_to_num(np.clip(scaled, self._lowest, self._highest))
         marked = [i for i in self._sized if self._table.columns[i].has_missing]
         pieces = [scaled, np.isnan(symbols[:, marked]).astype(np.float64)]
-        for i, size in zip(self._categories, self._alphabets, strict=True):
-            pieces.append((np.minimum(symbols[:, [i]], size - 1) == np.arange(size)).astype(np.float64))
+        for i, size, column in zip(self._categories, self._alphabets, self._category_columns, strict=True):
+            one_hot = (np.minimum(symbols[:, [i]], size - 1) == np.arange(size)).astype(np.float64)
+            pieces.append(_summed(one_hot, column.by_rank[::-1]) if column.in_order else one_hot)
+        for i, column in zip(self._dates, self._date_columns, strict=True):
+            for values, size in column.calendar_parts(symbols[:, i]):
+                pieces.append((values[:, None] == np.arange(size)).astype(np.float64))
         return to_whole(np.concatenate(pieces, axis=1))
 
     def push(self, stack: Stack, outputs: np.ndarray, symbols: Symbols) -> None:
@@ -239,7 +247,11 @@ class TableObservations(Observations):
         return symbols
 
     def _pieces(self, outputs: np.ndarray) -> list[np.ndarray]:
-        return np.split(outputs[:, : sum(self._widths)], np.cumsum(self._widths)[:-1], axis=1)
+        *others, categories = np.split(outputs[:, : sum(self._widths)], np.cumsum(self._widths)[:-1], axis=1)
+        places = np.split(categories, np.cumsum(self._alphabets)[:-1], axis=1) if self._alphabets else []
+        pairs = zip(places, self._category_columns, strict=True)
+        summed = [_summed(own, column.by_rank) if column.in_order else own for own, column in pairs]
+        return [*others, np.concatenate([categories[:, :0], *summed], axis=1)]
 
     def _groups(self, column: np.ndarray) -> list[np.ndarray]:
         """Cells whose intervals have one distribution function: all, or for Student's t those of one column."""
@@ -367,6 +379,13 @@ def _chosen(columns: Sequence[Column], kind: type[Kind]) -> tuple[list[int], lis
     """The columns of a kind, and their places in the table."""
     chosen = {i: column for i, column in enumerate(columns) if isinstance(column, kind)}
     return list(chosen), list(chosen.values())
+
+
+def _summed(values: np.ndarray, order: list[int]) -> np.ndarray:
+    """Values (rows, codes) summed up along the order; exact, since they are whole."""
+    summed = np.empty_like(values)
+    summed[:, order] = values[:, order].cumsum(1)
+    return summed
 
 
 def _within(ends: list[list[float]]) -> np.ndarray:

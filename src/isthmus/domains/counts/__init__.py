@@ -35,7 +35,11 @@ class Counts(Domain):
     """
 
     name: ClassVar[str] = "counts"
+    called: ClassVar[str] = "counts"
     picture_kind: ClassVar[str] = "image"
+    column_word: ClassVar[str] = "column"
+    effect_unit: ClassVar[str] = "log(1 + count)"
+    detectable: ClassVar[bool] = False
     likelihoods: ClassVar[tuple[str, ...]] = FAMILIES
 
     def __init__(
@@ -202,9 +206,13 @@ class Counts(Domain):
         _quietened(network, first=True)
         return Encoder(self.features(), nn.Sequential(OneLength(), network))
 
-    def decoder(self, inputs: int, options: NetworkOptions, shared_noise: bool = False) -> Decoder:
+    def head(self) -> CountHead:
+        """What reads a likelihood off a decoder's outputs."""
         shares = torch.from_numpy(self.column_totals + 0.5)
-        head = CountHead(self.family, (shares / shares.sum()).log(), self.totals)
+        return CountHead(self.family, (shares / shares.sum()).log(), self.totals)
+
+    def decoder(self, inputs: int, options: NetworkOptions, shared_noise: bool = False) -> Decoder:
+        head = self.head()
         outputs = self.width * head.outputs_per_column
         network = Perceptron(inputs, self._widths(options)[::-1], outputs, options.activation)
         _quietened(network, first=False)
@@ -228,7 +236,7 @@ class Counts(Domain):
         return torch.from_numpy(counts.round().astype(np.int32))
 
     def values(self, x: HeldRows) -> np.ndarray:
-        return dense(x).cpu().double().numpy()
+        return dense(x).detach().cpu().double().numpy()
 
     @property
     def density(self) -> np.ndarray:

@@ -51,7 +51,11 @@ class Image(Domain):
     """
 
     name: ClassVar[str] = "image"
+    called: ClassVar[str] = "images"
     picture_kind: ClassVar[str] = "image"
+    checks_rows: ClassVar[bool] = True
+    column_word: ClassVar[str] = "pixel"
+    effect_unit: ClassVar[str] = "shares of black to white"
     place_name: ClassVar[str] = "pixel"
     likelihoods: ClassVar[tuple[str, ...]] = tuple(OUTPUTS_PER_VALUE)
     fit_options: ClassVar[tuple[str, ...]] = ("largest_side",)
@@ -100,6 +104,12 @@ class Image(Domain):
     @classmethod
     def indexed(cls, rows: Rows) -> Rows:
         return indexed(rows)
+
+    @classmethod
+    def numbers_per_row(cls, rows: Rows) -> int:
+        if not is_list_of_pictures(rows):
+            return super().numbers_per_row(rows)
+        return max(each.size for each in rows)
 
     @classmethod
     def fit(

@@ -33,9 +33,14 @@ class Series(Domain):
     """
 
     name: ClassVar[str] = "series"
+    called: ClassVar[str] = "series"
     picture_kind: ClassVar[str] = "image"
+    checks_rows: ClassVar[bool] = True
+    column_word: ClassVar[str] = "step"
+    effect_unit: ClassVar[str] = "standard deviations of the channel"
     place_name: ClassVar[str] = "step"
     likelihoods: ClassVar[tuple[str, ...]] = FAMILIES
+    checks_rows: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -76,6 +81,12 @@ class Series(Domain):
     @classmethod
     def indexed(cls, rows: Rows) -> Rows:
         return indexed(rows)
+
+    @classmethod
+    def numbers_per_row(cls, rows: Rows) -> int:
+        if not is_list_of_arrays(rows):
+            return super().numbers_per_row(rows)
+        return max(1, max(each.size for each in rows))
 
     @classmethod
     def fit(cls, rows: Rows, likelihood: str = "auto", strict: bool = True, missing: str = "auto") -> "Series":
@@ -182,9 +193,9 @@ class Series(Domain):
     def _fitting(self, given: Block) -> Block:
         """The same series, if they are like those that were fitted."""
         if (given.lengths is None) != (self.lengths is None):
-            kinds = {True: "a list of arrays", False: "one array"}
+            kinds = {True: "one by one (a list of arrays, a long table)", False: "as one array of equal lengths"}
             raise DataError(
-                f"the series came as {kinds[self.lengths is not None]} when the model was fitted; give that"
+                f"the series came {kinds[self.lengths is not None]} when the model was fitted; give them so"
             )
         _, steps, channels = given.values.shape
         if channels != self.channels:
@@ -226,11 +237,13 @@ class Series(Domain):
 
     def surprises(self, rows: Rows) -> list[str]:
         given = block(rows)
+        empty = int(np.isnan(given.values).all((1, 2)).sum())
+        sentences = [f"{_counted(empty)} without any value: their scores say nothing of them"] if empty else []
         if self.lengths is None or given.lengths is None:
-            return []
-        unseen = int((~np.isin(given.lengths, self.lengths)).sum())
-        series = "1 series" if unseen == 1 else f"{unseen:,} series"
-        return [f"{series} of lengths that no fitted one has; they count as the nearest"] if unseen else []
+            return sentences
+        if unseen := int((~np.isin(given.lengths, self.lengths)).sum()):
+            sentences.append(f"{_counted(unseen)} of lengths that no fitted one has; they count as the nearest")
+        return sentences
 
     @property
     def places(self) -> np.ndarray:
@@ -349,6 +362,10 @@ class Series(Domain):
             matrix = matrix[:, 1:]
         series = matrix.reshape(len(matrix), self.steps, self.channels)
         return [chart(each[:length], self.steps, self.band) for each, length in zip(series, lengths, strict=True)]
+
+
+def _counted(series: int) -> str:
+    return "1 series" if series == 1 else f"{series:,} series"
 
 
 def _moments(values: np.ndarray, observed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -14,8 +14,8 @@ from ...parts.attention import ColumnAttention
 from ...parts.networks import Decoder, Encoder, Perceptron
 from ..base import Domain, NetworkOptions, Rows
 from .arrow_types import is_text, value_type
-from .autoregressive import MOST_HIDDEN, AutoregressiveHead
-from .bins import Bins
+from .autoregressive import MOST_COLUMNS, AutoregressiveHead, ContextForm
+from .bins import MOST_SYMBOLS, Bins
 from .columns import KINDS, BooleanColumn, CategoryColumn, Column, NumberColumn, Quantity, WholeColumn
 from .features import TableFeatures
 from .fitting import drop_advice, fit_column, refuse_uninformative
@@ -38,7 +38,12 @@ class Table(Domain):
     """
 
     name: ClassVar[str] = "table"
+    called: ClassVar[str] = "a table"
     picture_kind: ClassVar[str] = "table"
+    named_columns: ClassVar[bool] = True
+    explicable: ClassVar[bool] = True
+    column_word: ClassVar[str] = "column"
+    effect_unit: ClassVar[str] = "standard deviations of the column; for categories the probability that moves"
     likelihoods: ClassVar[tuple[str, ...]] = ("gaussian", "student_t", "mixture", "autoregressive")
 
     def __init__(
@@ -48,14 +53,17 @@ class Table(Domain):
         family: str,
         bins: list[Bins] | None = None,
         missing_modelled: bool = False,
+        context: ContextForm | None = None,
     ):
-        """`bins` are those of the quantities, in order, where the likelihood is "autoregressive". With
-        `missing_modelled`, whether a cell is missing has a probability, in columns where cells were missing."""
+        """`bins` are those of the quantities, in order, where the likelihood is "autoregressive", and `context` says
+        how columns then know of those before them. With `missing_modelled`, whether a cell is missing has a
+        probability, in columns where cells were missing."""
         self.columns = columns
         self.container = container
         self.family = family
         self.bins = bins or []
         self.missing_modelled = missing_modelled
+        self.context = context or ContextForm.of(len(columns))
 
     @classmethod
     def accepts(cls, rows: Rows) -> bool:
@@ -100,7 +108,8 @@ class Table(Domain):
             raise ValueError("bins of some column are missing")
         # Before there was a choice, the family decided.
         modelled = bool(schema.get("missing_modelled", schema["family"] == "autoregressive"))
-        return cls(columns, Container(**schema["container"]), schema["family"], bins, modelled)
+        context = ContextForm(**schema.get("context", {}))
+        return cls(columns, Container(**schema["container"]), schema["family"], bins, modelled, context)
 
     def schema(self) -> dict[str, Any]:
         schema = {
@@ -109,7 +118,9 @@ class Table(Domain):
             "family": self.family,
             "missing_modelled": self.missing_modelled,
         }
-        return schema | ({"bins": [each.model_dump() for each in self.bins]} if self.bins else {})
+        if self.family != "autoregressive":
+            return schema
+        return schema | {"bins": [each.model_dump() for each in self.bins], "context": self.context.model_dump()}
 
     def tensors(self, rows: Rows) -> Tensor:
         cells = self._cells(rows)
@@ -160,8 +171,9 @@ class Table(Domain):
                     f"the data have {table.num_columns} columns; the model was fitted to {len(self.columns)}"
                 )
             return [combined(column) for column in table.columns]
+        there = set(table.column_names)
         for column in self.columns:
-            if column.name not in table.column_names:
+            if column.name not in there:
                 have = ", ".join(table.column_names[:8]) + (", …" if table.num_columns > 8 else "")
                 raise DataError(f"column '{column.name}' is missing; the model needs it, and the data have {have}")
         return [combined(table.column(column.name)) for column in self.columns]
@@ -192,8 +204,10 @@ class Table(Domain):
     def decoder(self, inputs: int, options: NetworkOptions, shared_noise: bool = False) -> Decoder:
         widths = self._widths(self.features().count, options)[::-1]
         if self.family == "autoregressive":
-            hidden = min(MOST_HIDDEN, max(widths, default=MOST_HIDDEN))
-            head = AutoregressiveHead(self.columns, self.bins, hidden, options.activation, self.missing_modelled)
+            hidden = min(self.context.units, max(widths, default=self.context.units))
+            head = AutoregressiveHead(
+                self.columns, self.bins, hidden, options.activation, self.missing_modelled, self.context
+            )
         else:
             head = TableHead(self.columns, self.family, shared_noise, self.missing_modelled)
         return Decoder(Perceptron(inputs, widths, head.outputs, options.activation), head)
@@ -265,11 +279,11 @@ def _quantity_count(columns: list[Column]) -> int:
 
 def _binned(columns: list[Column], cells: dict[str, pa.Array]) -> list[Bins]:
     """The bins of each quantity."""
-    bins = []
+    bins, most = [], MOST_SYMBOLS if len(columns) <= MOST_COLUMNS else MOST_SYMBOLS // 2
     for column in columns:
         if isinstance(column, Quantity):
             numbers = column.numbers(cells[column.name])
-            bins.append(Bins.fit(numbers[~np.isnan(numbers)], column.step))
+            bins.append(Bins.fit(numbers[~np.isnan(numbers)], column.step, column.scale, most))
     return bins
 
 

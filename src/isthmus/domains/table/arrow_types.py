@@ -75,3 +75,22 @@ def plain(cells: pa.Array) -> pa.Array:
     if pa.types.is_floating(cells.type):
         return pa.array(cells.to_numpy(zero_copy_only=False), type=cells.type, from_pandas=True)
     return cells
+
+
+# What cells of a type are called, by the first test that holds.
+_WORDS = (
+    (pa.types.is_boolean, "true and false"),
+    (pa.types.is_integer, "whole numbers"),
+    (is_number, "numbers"),
+    (is_text, "text"),
+    (pa.types.is_date, "dates"),
+    (pa.types.is_timestamp, "dates and times"),
+    (pa.types.is_time, "times of day"),
+    (pa.types.is_duration, "durations"),
+)
+
+
+def in_words(type_: pa.DataType) -> str:
+    """What cells of this type are called in a message."""
+    own = value_type(type_)
+    return next((words for holds, words in _WORDS if holds(own)), str(own))

@@ -21,6 +21,7 @@ from ...parts.distributions import (
     Symmetric,
 )
 from .columns import CategoryColumn, NumberColumn, Quantity, WholeColumn
+from .ranks import Ranks
 from .rare import RareCategories
 from .scaling import Scaling
 
@@ -238,7 +239,11 @@ class BooleanBlock(Block):
 
 
 class CategoryBlock(Block):
-    """One of several categories; rare ones share the last code, and within it their frequencies decide."""
+    """One of several categories; rare ones share the last code, and within it their frequencies decide.
+
+    Of ordered ones each output is the log-odds of a category against the one below it (adjacent-category logits;
+    Agresti, 2010, Analysis of Ordinal Categorical Data, §4.1): what raises one raises all above.
+    """
 
     slot: Tensor
 
@@ -251,11 +256,12 @@ class CategoryBlock(Block):
         self.width = max(sizes)
         slots = [c * self.width + code for c, size in enumerate(sizes) for code in range(size)]
         self.register_buffer("slot", torch.tensor(slots), persistent=False)
+        self.ranks = Ranks(columns)
 
     def _distribution(self, outputs: Tensor) -> Categorical:
         """Of the codes that the model tells apart."""
         padded = outputs.new_full((*outputs.shape[:-1], self.columns * self.width), -torch.inf)
-        padded = padded.index_copy(-1, self.slot, outputs)
+        padded = padded.index_copy(-1, self.slot, self.ranks.sums(outputs))
         return Categorical(padded.unflatten(-1, (self.columns, self.width)))
 
     def log_prob(self, outputs: Tensor, cells: Tensor) -> Tensor:

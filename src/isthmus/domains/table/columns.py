@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict
 
 from ...core.errors import DataError
 from .arrow_types import is_number, is_text, plain, type_from_json, value_type
+from .calendar import VALUES, Part, part, ticks_a_day
 from .scaling import Scale
 from .times import integer_of, iso_texts, same_sort, tick_cells
 
@@ -185,6 +186,15 @@ class DateColumn(WholeColumn):
     """Dates, times and durations, in the coarsest unit that fitted cells share: days, though stored as microseconds."""
 
     kind: str = "date"
+    # Parts of the calendar that networks see beside the date; none in files of before there were any.
+    calendar: list[Part] = []
+
+    def calendar_parts(self, counts: Any) -> list[tuple[Any, int]]:
+        """Each part of `calendar`, counted from 0, and how many values it has, of counts of `unit` from the origin."""
+        day = ticks_a_day(self.type)
+        ticks = counts * self.unit + self.origin % day
+        days, rest = ticks // day + self.origin // day, ticks % day / day
+        return [(part(name, days, rest), VALUES[name]) for name in self.calendar]
 
     def _numbers(self, cells: pa.Array) -> np.ndarray:
         if is_text(cells.type):
@@ -232,6 +242,8 @@ class CategoryColumn(Column):
     dictionary: list[str | int | float | bool] | None = None
     # No value occurred twice: a name or a number for each row, of which a model can learn nothing but the list.
     identifier: bool = False
+    # Whether the dictionary's order means something; not in files of before it was made use of.
+    ordered: bool = False
 
     @property
     def kept(self) -> int:
@@ -244,6 +256,17 @@ class CategoryColumn(Column):
     def modelled(self) -> int:
         """How many codes the model has: the kept ones, and one for the rare ones if there are any."""
         return min(self.kept + 1, len(self.counts))
+
+    @property
+    def in_order(self) -> bool:
+        """Whether the codes stand for ranks: a group of rare categories has none, and two need none."""
+        return self.ordered and self.modelled == len(self.values) > 2
+
+    @property
+    def by_rank(self) -> list[int]:
+        """Codes of an ordered column, from the lowest rank to the highest."""
+        rank = {value: place for place, value in enumerate(self.dictionary or [])}
+        return sorted(range(len(self.values)), key=lambda code: rank[self.values[code]])
 
     def _numbers(self, cells: pa.Array) -> np.ndarray:
         codes = pc.call_function("index_in", [self._own(cells)], pc.SetLookupOptions(self._value_set))

@@ -1,20 +1,23 @@
 """What networks see of a table."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
 
-from .columns import BooleanColumn, CategoryColumn, Column, Quantity
+from .calendar import VALUES
+from .columns import BooleanColumn, CategoryColumn, Column, DateColumn, Quantity
+from .ranks import Ranks
 from .scaling import Scale, Scaling
 
 
 class TableFeatures(nn.Module):
     """Tensors (rows, columns) → features (rows, count): scaled quantities and booleans, marks of missing cells, one-hot
-    categories.
+    categories, and one-hot calendar parts of dates.
 
-    Missing cells are 0, the mean of a quantity, and no category at all. A quantity far beyond the fitted range looks
-    like its edge, so that no network meets numbers it cannot bear; the likelihood tells how far beyond it is.
+    Of ordered categories each feature says whether the cell's rank is at least so high. Missing cells are 0, the mean
+    of a quantity, and no category at all. A quantity far beyond the fitted range looks like its edge, so that no
+    network meets numbers it cannot bear; the likelihood tells how far beyond it is.
     """
 
     numeric_index: Tensor
@@ -52,8 +55,11 @@ class TableFeatures(nn.Module):
             "slot_last": torch.tensor([slot[2] for slot in slots], dtype=torch.long),
         }.items():
             self.register_buffer(name, values, persistent=False)
-        self.count = len(numeric) + len(marked) + len(slots)
-        owners = [*numeric, *(numeric[place] for place in marked), *(slot[0] for slot in slots)]
+        self.ranks = Ranks([column for column in columns if isinstance(column, CategoryColumn)], falling=True)
+        self.dates = {i: column for i, column in enumerate(columns) if isinstance(column, DateColumn)}
+        parts = [i for i, date in self.dates.items() for name in date.calendar for _ in range(VALUES[name])]
+        self.count = len(numeric) + len(marked) + len(slots) + len(parts)
+        owners = [*numeric, *(numeric[place] for place in marked), *(slot[0] for slot in slots), *parts]
         self.of_columns = _by_owner(owners)  # the features of each column that has any, in the table's order
         self.column_count = len(columns)
 
@@ -77,7 +83,15 @@ class TableFeatures(nn.Module):
         marks = numeric.index_select(-1, self.marked).isnan().to(x.dtype)
         # Rare categories share the last slot. NaN equals nothing: a missing category is all zeros.
         codes = torch.minimum(x.index_select(-1, self.slot_column), self.slot_last.to(x.dtype))
-        return torch.cat([scaled, marks, (codes == self.slot_code).to(x.dtype)], dim=-1)
+        one_hot = self.ranks.sums((codes == self.slot_code).to(x.dtype))
+        return torch.cat([scaled, marks, one_hot, *self._calendar(x)], dim=-1)
+
+    def _calendar(self, x: Tensor) -> Iterator[Tensor]:
+        for i, date in self.dates.items():
+            if date.calendar:
+                counts = x[..., i].double() * 2.0**date.exponent
+                for values, size in date.calendar_parts(counts):
+                    yield (values.unsqueeze(-1) == torch.arange(size, device=x.device)).to(x.dtype)
 
     def inverse(self, features: Tensor) -> Tensor:
         """Features → the nearest row without missing cells, shape (rows, columns); rare categories become the commonest
@@ -85,7 +99,8 @@ class TableFeatures(nn.Module):
         x = features.new_full((len(features), self.column_count), torch.nan)
         numeric = len(self.numeric_index)
         x[:, self.numeric_index] = self.scaling.restore(features[:, :numeric])
-        one_hot = features[:, numeric + len(self.marked) :]
+        one_hot = features[:, numeric + len(self.marked) :][:, : len(self.slot_code)]
+        one_hot = self.ranks.differences(one_hot)
         for column in self.slot_column.unique():
             x[:, column] = one_hot[:, self.slot_column == column].argmax(1).to(x.dtype)
         return x

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from ...core.errors import DataError
 from .arrow_types import is_text, plain, type_to_json
+from .calendar import meaningful_parts, ticks_a_day
 from .columns import (
     BooleanColumn,
     CategoryColumn,
@@ -45,7 +46,7 @@ def fit_column(name: str, cells: pa.Array) -> Column:
     if not len(observed):
         return EmptyColumn(**own)
     if isinstance(cells, pa.DictionaryArray):
-        return _fit_category(observed, own, cells.dictionary.to_pylist())
+        return _fit_category(observed, own | {"ordered": cells.type.ordered}, cells.dictionary.to_pylist())
     if is_text(cells.type):
         _refuse_stray_text(name, plain(cells))
         return _fit_category(observed, own, None)
@@ -102,7 +103,8 @@ def ordered_by_count(found: Mapping[Any, int]) -> dict[str, Any]:
 def _fit_dates(observed: pa.Array, own: dict[str, Any]) -> DateColumn:
     ticks = integers(tick_cells(observed))
     unit = shared_unit(ticks, observed.type)
-    return DateColumn(**own, unit=unit, **_counted(ticks, unit))
+    parts = meaningful_parts(ticks, ticks_a_day(observed.type))
+    return DateColumn(**own, unit=unit, calendar=parts, **_counted(ticks, unit))
 
 
 def _counted(wholes: np.ndarray, unit: int) -> dict[str, Any]:

@@ -97,21 +97,26 @@ class Scaling(nn.Module):
         self.any_heavy = any(scale.heavy for scale in scales)
         self.any_steps = any(step > 0 for step in steps)
 
-    def forward(self, t: Tensor) -> Tensor:
-        """Numbers (..., columns) → scaled numbers."""
-        u = self._widths(t)
+    def forward(self, t: Tensor, column: int | None = None) -> Tensor:
+        """Numbers (..., columns), or (...) of one column → scaled numbers."""
+        u = self._widths(t, column)
         if self.any_heavy:
-            u = torch.where(self.heavy, torch.asinh(u), u)
-        return ((u - self.location) / self.spread).clamp(-LARGEST_SCALED, LARGEST_SCALED)
+            u = torch.where(self._of("heavy", column), torch.asinh(u), u)
+        y = (u - self._of("location", column)) / self._of("spread", column)
+        return y.clamp(-LARGEST_SCALED, LARGEST_SCALED)
 
-    def restore(self, y: Tensor) -> Tensor:
-        """Scaled numbers (..., columns) → numbers, on the steps."""
-        u = y * self.spread + self.location
+    def restore(self, y: Tensor, column: int | None = None) -> Tensor:
+        """Scaled numbers (..., columns), or (...) of one column → numbers, on the steps."""
+        u = y * self._of("spread", column) + self._of("location", column)
         if self.any_heavy:
-            u = torch.where(self.heavy, torch.sinh(u.clamp(-LARGEST_SINH_ARGUMENT, LARGEST_SINH_ARGUMENT)), u)
-        t = u * self.width + self.centre
+            heavy = torch.sinh(u.clamp(-LARGEST_SINH_ARGUMENT, LARGEST_SINH_ARGUMENT))
+            u = torch.where(self._of("heavy", column), heavy, u)
+        t = u * self._of("width", column) + self._of("centre", column)
         if self.any_steps:
-            t = torch.where(self.step > 0, torch.round(t / self._steps) * self._steps, t)
+            step = self._of("step", column)
+            # 1 where there are none, so that nothing is divided by 0.
+            steps = torch.where(step > 0, step, 1.0)
+            t = torch.where(step > 0, torch.round(t / steps) * steps, t)
         return t
 
     def log_slope(self, t: Tensor) -> Tensor:
@@ -137,10 +142,10 @@ class Scaling(nn.Module):
         middle = torch.where(self.heavy, (ends[0] + ends[1]) / 2, v)
         return (middle - self.location) / self.spread, torch.where(self.heavy, width, h) / self.spread
 
-    def _widths(self, t: Tensor) -> Tensor:
-        return (t.clamp(-LARGEST_NUMBER, LARGEST_NUMBER) - self.centre) / self.width
+    def _widths(self, t: Tensor, column: int | None = None) -> Tensor:
+        return (t.clamp(-LARGEST_NUMBER, LARGEST_NUMBER) - self._of("centre", column)) / self._of("width", column)
 
-    @property
-    def _steps(self) -> Tensor:
-        """The steps, 1 where there are none."""
-        return torch.where(self.step > 0, self.step, 1.0)
+    def _of(self, name: str, column: int | None) -> Tensor:
+        """A buffer, or what it holds of one column."""
+        values = getattr(self, name)
+        return values if column is None else values[column]

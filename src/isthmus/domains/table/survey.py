@@ -1,6 +1,7 @@
 """What one pass over a table too large for memory tells of its columns."""
 
 import math
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,8 @@ MOST_COUNTED = 100_000
 
 # What a row shows of a column, and the row's place in a slice.
 Sight = tuple[str, int]
+# The column, and what a row shows of it: a new extreme takes the place of the one before.
+Sort = tuple[str, str]
 
 
 class TableSurvey(Survey):
@@ -34,25 +37,31 @@ class TableSurvey(Survey):
     def __init__(self, kind: "type[Table]"):
         self.kind = kind
         self.columns: list[_Column] = []
-        # By column and by what a row shows of it, so that a new extreme takes the place of the one before.
-        self.kept: dict[tuple[str, str], Rows] = {}
+        # Rows that showed something, and which of them shows what.
+        self.kept: Rows | None = None
+        self.shown: dict[Sort, int] = {}
 
     def add(self, rows: Rows, first: int) -> None:
         table, _ = to_arrow(rows)
         if not self.columns:
             self.columns = [_column(field.name, field.type) for field in table.schema]
+        shown: dict[Sort, int] = {}
         for column, cells in zip(self.columns, table.columns, strict=True):
-            for what, place in column.look(combined(cells), first):
-                self.kept[column.name, what] = _copied(rows, place)
+            shown |= {(column.name, what): place for what, place in column.look(combined(cells), first)}
+        # All at once: a table has rows to keep for each of its columns, and each row costs its width.
+        older = {sort: row for sort, row in self.shown.items() if sort not in shown}
+        kept, new = sorted(set(older.values())), sorted(set(shown.values()))
+        self.kept = _taken(rows, new) if self.kept is None else _joined(_taken(self.kept, kept), _taken(rows, new))
+        self.shown = {sort: bisect_left(kept, row) for sort, row in older.items()}
+        self.shown |= {sort: len(kept) + bisect_left(new, row) for sort, row in shown.items()}
 
     def witnesses(self) -> Rows:
-        kept = list(self.kept.values())
-        return pa.concat_tables(kept) if isinstance(kept[0], pa.Table) else np.concatenate(kept)
+        return self.kept
 
     def refined(self, domain: Domain) -> Domain:
         assert isinstance(domain, self.kind)
         refined = [seen.refined(fitted) for seen, fitted in zip(self.columns, domain.columns, strict=True)]
-        return self.kind(refined, domain.container, domain.family, domain.bins, domain.missing_modelled)
+        return self.kind(refined, domain.container, domain.family, domain.bins, domain.missing_modelled, domain.context)
 
 
 class _Column:
@@ -208,6 +217,14 @@ def _floats(cells: pa.Array) -> np.ndarray:
     return cells.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
 
 
-def _copied(rows: Rows, place: int) -> Rows:
-    """One row; taken, not sliced: a slice would keep all of the rows in memory."""
-    return rows.take(pa.array([place])) if isinstance(rows, pa.Table) else rows[[place]]
+def _taken(rows: Rows, places: list[int]) -> Rows:
+    """Some rows; taken, not sliced: a slice would keep all of the rows in memory."""
+    if not isinstance(rows, pa.Table):
+        return rows[places]
+    return rows.unify_dictionaries().take(pa.array(places, pa.int64()))
+
+
+def _joined(first: Rows, second: Rows) -> Rows:
+    if not isinstance(first, pa.Table):
+        return np.concatenate([first, second])
+    return pa.concat_tables([first, second])

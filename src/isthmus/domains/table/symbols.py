@@ -29,17 +29,24 @@ class Symbols(nn.Module):
     order: Tensor
     missing: Tensor  # the symbol for a missing cell, −1 in a column that has none
     usual: Tensor  # what stands for a missing cell: that symbol, or the likeliest
+    may_be_missing: Tensor  # which columns of the table have such a symbol
     gone: Tensor  # the log of a missing cell's share of that symbol
 
     def __init__(self, columns: Sequence[Column], bins: Sequence[Bins], missing_modelled: bool = True):
         super().__init__()
         self.columns = len(columns)
         index = [i for i, column in enumerate(columns) if not isinstance(column, EmptyColumn)]
-        held = [columns[i] for i in index]
+        self.held = held = [columns[i] for i in index]
         quantities = [place for place, column in enumerate(held) if isinstance(column, Quantity)]
         codes = [place for place in range(len(held)) if place not in set(quantities)]
         self.booleans = {place for place, column in enumerate(held) if isinstance(column, BooleanColumn)}
         self.binned = BinnedQuantities([column for column in held if isinstance(column, Quantity)], bins)
+        # Where the quantities stand among themselves of which a symbol can be several numbers.
+        self.wide = {
+            place: number
+            for number, (place, each) in enumerate(zip(quantities, bins, strict=True))
+            if len(each.low) > len(each.starts) or each.low != each.high
+        }
         self.rare = RareCategories([held[place] for place in codes])
         optional = [column.has_missing and missing_modelled for column in held]
         self.shares = _first_shares(held, dict(zip(quantities, bins, strict=True)), optional)
@@ -56,6 +63,9 @@ class Symbols(nn.Module):
             "usual": usual,
         }.items():
             self.register_buffer(name, torch.tensor(values, dtype=torch.long), persistent=False)
+        may_be_missing = torch.zeros(len(columns), dtype=torch.bool)
+        may_be_missing[index] = torch.tensor(optional, dtype=torch.bool)
+        self.register_buffer("may_be_missing", may_be_missing, persistent=False)
         gone = [math.log1p(-OUTSIDE) if isinstance(column, Quantity) else 0.0 for column in held]
         self.register_buffer("gone", torch.tensor(gone), persistent=False)
 
@@ -73,6 +83,13 @@ class Symbols(nn.Module):
         )
         symbol, share = torch.where(missing, self.usual, symbol), torch.where(missing, self.gone, share)
         return symbol, share, beside.masked_fill(missing, NEVER)
+
+    def scaled(self, x: Tensor) -> Tensor:
+        """Scaled numbers of the columns with symbols, within the fitted range; NaN of codes and of missing cells."""
+        numbers = x.index_select(-1, self.index).index_select(-1, self.quantities)
+        y = self.binned.scaled_within(numbers)
+        codes = y.new_full((*y.shape[:-1], len(self.codes)), torch.nan)
+        return torch.cat([y, codes], dim=-1).index_select(-1, self.order)
 
     def log_prob(self, x: Tensor, symbol: Tensor, share: Tensor, beside: Tensor) -> Tensor:
         """Log-probabilities of symbols (..., rows, columns with symbols) → those of cells (..., rows, columns).
@@ -105,6 +122,20 @@ class Symbols(nn.Module):
         )
         return self.table(cells.index_select(-1, self.order).masked_fill(gone, torch.nan), torch.nan)
 
+    def draw_number(
+        self, column: int, symbols: Tensor, randomness: Randomness, within: WithinRange | None
+    ) -> tuple[Tensor, Tensor] | None:
+        """Cells (...) of one column, float64, drawn within their symbols and a range, and how far they lie from the
+        symbols' means as scaled numbers, 0 where missing; None for a column of which each symbol is one thing."""
+        number = self.wide.get(column)
+        if number is None:
+            return None
+        gone = symbols == self.missing[column]
+        symbols = symbols.masked_fill(gone, 0)
+        cells = within.draw(symbols, randomness) if within else self.binned.draw(symbols, randomness, number)
+        off = self.binned.scaled_within(cells, number) - self.binned.centres(number)[symbols]
+        return cells.masked_fill(gone, torch.nan), off.masked_fill(gone, 0.0)
+
     def centres(self, column: int) -> Tensor:
         """What each symbol of a column counts for in its best single guess: scaled numbers; 0 for codes."""
         quantities = self.quantities.tolist()
@@ -112,13 +143,22 @@ class Symbols(nn.Module):
             return torch.zeros(self.sizes[column])
         return nn.functional.pad(self.binned.centres(quantities.index(column)), (0, 1))[: self.sizes[column]]
 
+    def places(self, column: int) -> Tensor:
+        """Where each symbol of a column lies along it: scaled numbers, ranks in units of their spread; else 0."""
+        held = self.held[column]
+        if not (isinstance(held, CategoryColumn) and held.in_order):
+            return self.centres(column)
+        rank, share = np.argsort(held.by_rank), np.array(held.counts) / sum(held.counts)
+        apart = rank - (share * rank).sum()
+        scaled = torch.from_numpy(apart / np.sqrt((share * apart**2).sum())).float()
+        return nn.functional.pad(scaled, (0, 1))[: self.sizes[column]]
+
     def expectation(self, column: int, shares: Tensor) -> Tensor:
         """What `Expectations` holds of a column whose symbols have these probabilities (rows, symbols)."""
         quantities = self.quantities.tolist()
         if column in quantities:
-            number, centres = quantities.index(column), self.centres(column)
-            scaled = centres.unsqueeze(-1).expand(-1, len(quantities))
-            return shares @ self.binned.scaling.restore(scaled)[:, number].to(shares.dtype).unsqueeze(-1)
+            means = self.binned.means(quantities.index(column))
+            return shares[:, : len(means)] @ means.to(shares.dtype).unsqueeze(-1)
         observed = shares[:, : int(self.missing[column])] if self.missing[column] >= 0 else shares
         return observed[:, 1:] if column in self.booleans else observed
 
