@@ -31,8 +31,8 @@ class Autoencoder(_Estimator):
         contraction: weight on the squared slope of the codes (contractive) (default 0.0)
         code_activation: the f that gives the codes h = f(Wx + b) (default 'identity')
         hidden: widths of the hidden layers, such as (400,); the decoder mirrors the encoder (default 'auto')
-        network: kind of network; convolutional: images, series; residual: images; attention between columns:
-    tables (default 'auto')
+        network: kind of network; convolutional: images, series; residual: images; attention: tables (default
+    'auto')
         activation: function between layers (default 'relu')
         data: what rows are: 'table', 'image', 'counts', 'series', 'text', 'words' (of texts), or told by their
     type (default 'auto')
@@ -108,8 +108,8 @@ class FactorVAE(_Estimator):
         latent_dim: latent units; 'auto' picks a number from the data (default 8)
         gamma: weight on the total correlation of the codes; 0 gives the VAE (default 10.0)
         hidden: widths of the hidden layers, such as (400,); the decoder mirrors the encoder (default 'auto')
-        network: kind of network; convolutional: images, series; residual: images; attention between columns:
-    tables (default 'auto')
+        network: kind of network; convolutional: images, series; residual: images; attention: tables (default
+    'auto')
         activation: function between layers (default 'relu')
         data: what rows are: 'table', 'image', 'counts', 'series', 'text', 'words' (of texts), or told by their
     type (default 'auto')
@@ -183,8 +183,8 @@ class FSQ(_Estimator):
         latent_dim: latent units; 'auto' picks a number from the data (default 8)
         levels: values that each latent unit can take (default 8)
         hidden: widths of the hidden layers, such as (400,); the decoder mirrors the encoder (default 'auto')
-        network: kind of network; convolutional: images, series; residual: images; attention between columns:
-    tables (default 'auto')
+        network: kind of network; convolutional: images, series; residual: images; attention: tables (default
+    'auto')
         activation: function between layers (default 'relu')
         data: what rows are: 'table', 'image', 'counts', 'series', 'text', 'words' (of texts), or told by their
     type (default 'auto')
@@ -262,8 +262,8 @@ class Generator(_Estimator):
         mask_fraction: share of cells hidden from the encoder in training (tables, counts, series) (default 0.0)
         kl: how the KL term is found (default 'closed form')
         hidden: widths of the hidden layers, such as (400,); the decoder mirrors the encoder (default 'auto')
-        network: kind of network; convolutional: images, series; residual: images; attention between columns:
-    tables (default 'auto')
+        network: kind of network; convolutional: images, series; residual: images; attention: tables (default
+    'auto')
         activation: function between layers (default 'relu')
         data: what rows are: 'table', 'image', 'counts', 'series', 'text', 'words' (of texts), or told by their
     type (default 'auto')
@@ -340,8 +340,8 @@ class IWAE(_Estimator):
         latent_dim: latent units; 'auto' picks a number from the data (default 8)
         draws: draws per row; 1 gives the VAE, more come closer to the likelihood (default 5)
         hidden: widths of the hidden layers, such as (400,); the decoder mirrors the encoder (default 'auto')
-        network: kind of network; convolutional: images, series; residual: images; attention between columns:
-    tables (default 'auto')
+        network: kind of network; convolutional: images, series; residual: images; attention: tables (default
+    'auto')
         activation: function between layers (default 'relu')
         data: what rows are: 'table', 'image', 'counts', 'series', 'text', 'words' (of texts), or told by their
     type (default 'auto')
@@ -419,8 +419,8 @@ class LadderVAE(_Estimator):
         warmup: epochs over which the KL term's weight rises from 0, at most half of all (default 100.0)
         width: hidden units between the two layers of latents (default 64)
         hidden: widths of the hidden layers, such as (400,); the decoder mirrors the encoder (default 'auto')
-        network: kind of network; convolutional: images, series; residual: images; attention between columns:
-    tables (default 'auto')
+        network: kind of network; convolutional: images, series; residual: images; attention: tables (default
+    'auto')
         activation: function between layers (default 'relu')
         data: what rows are: 'table', 'image', 'counts', 'series', 'text', 'words' (of texts), or told by their
     type (default 'auto')
@@ -500,8 +500,8 @@ class TopKAutoencoder(_Estimator):
         latent_dim: latent units; 'auto' picks a number from the data (default 8)
         active: features that a row lights, at most; latent_dim is how many there are (default 4)
         hidden: widths of the hidden layers, such as (400,); the decoder mirrors the encoder (default 'auto')
-        network: kind of network; convolutional: images, series; residual: images; attention between columns:
-    tables (default 'auto')
+        network: kind of network; convolutional: images, series; residual: images; attention: tables (default
+    'auto')
         activation: function between layers (default 'relu')
         data: what rows are: 'table', 'image', 'counts', 'series', 'text', 'words' (of texts), or told by their
     type (default 'auto')
@@ -580,8 +580,8 @@ class VAE(_Estimator):
         mask_fraction: share of cells hidden from the encoder in training (tables, counts, series) (default 0.0)
         kl: how the KL term is found (default 'closed form')
         hidden: widths of the hidden layers, such as (400,); the decoder mirrors the encoder (default 'auto')
-        network: kind of network; convolutional: images, series; residual: images; attention between columns:
-    tables (default 'auto')
+        network: kind of network; convolutional: images, series; residual: images; attention: tables (default
+    'auto')
         activation: function between layers (default 'relu')
         data: what rows are: 'table', 'image', 'counts', 'series', 'text', 'words' (of texts), or told by their
     type (default 'auto')
