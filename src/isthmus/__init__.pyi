@@ -31,17 +31,13 @@ class Autoencoder(_Estimator):
         contraction: weight on the squared slope of the codes (contractive) (default 0.0)
         code_activation: the f that gives the codes h = f(Wx + b) (default 'identity')
         hidden: widths of the hidden layers, such as (400,); the decoder mirrors the encoder (default 'auto')
-        network: kind of network; convolutional: images, series; residual: images; attention: tables (default
-    'auto')
+        network: kind of network; residual is for images, attention for tables (default 'auto')
         activation: function between layers (default 'relu')
-        data: what rows are: 'table', 'image', 'counts', 'series', 'text', 'words' (of texts), or told by their
-    type (default 'auto')
+        data: what rows are, such as 'series', 'counts' or 'words'; else by their type (default 'auto')
         likelihood: noise of numbers or pixels, such as 'gaussian'; of texts the symbols, 'bytes' or 'byte_pairs'
     (default 'auto')
-        largest_side: images: a longer side is reduced to this; 'auto': 64 where sizes differ, else as they are
-    (default 'auto')
-        augment: images: how training changes them at random; any of flip, shift, crop, such as (shift, crop)
-    (default ())
+        largest_side: images: a longer side is reduced to this; 'auto': 64 where sizes differ (default 'auto')
+        augment: images: random changes in training; any of flip, shift and crop (default None)
         missing: whether missing cells of a table have a probability; 'auto': with 'autoregressive' alone (default
     'auto')
         prior: what new codes are drawn from: the model's prior, or a flow fitted to the rows' codes (default
@@ -82,7 +78,7 @@ class Autoencoder(_Estimator):
         data: str = "auto",
         likelihood: str = "auto",
         largest_side: int | Literal["auto"] = "auto",
-        augment: tuple[Literal["flip", "shift", "crop"], ...] = (),
+        augment: tuple[Literal["flip", "shift", "crop"], ...] | None = None,
         missing: Literal["auto", "ignored", "modelled"] = "auto",
         prior: Literal["own", "flow_matching", "flow"] = "own",
         epochs: int | Literal["auto"] = "auto",
@@ -108,17 +104,13 @@ class FactorVAE(_Estimator):
         latent_dim: latent units; 'auto' picks a number from the data (default 8)
         gamma: weight on the total correlation of the codes; 0 gives the VAE (default 10.0)
         hidden: widths of the hidden layers, such as (400,); the decoder mirrors the encoder (default 'auto')
-        network: kind of network; convolutional: images, series; residual: images; attention: tables (default
-    'auto')
+        network: kind of network; residual is for images, attention for tables (default 'auto')
         activation: function between layers (default 'relu')
-        data: what rows are: 'table', 'image', 'counts', 'series', 'text', 'words' (of texts), or told by their
-    type (default 'auto')
+        data: what rows are, such as 'series', 'counts' or 'words'; else by their type (default 'auto')
         likelihood: noise of numbers or pixels, such as 'gaussian'; of texts the symbols, 'bytes' or 'byte_pairs'
     (default 'auto')
-        largest_side: images: a longer side is reduced to this; 'auto': 64 where sizes differ, else as they are
-    (default 'auto')
-        augment: images: how training changes them at random; any of flip, shift, crop, such as (shift, crop)
-    (default ())
+        largest_side: images: a longer side is reduced to this; 'auto': 64 where sizes differ (default 'auto')
+        augment: images: random changes in training; any of flip, shift and crop (default None)
         missing: whether missing cells of a table have a probability; 'auto': with 'autoregressive' alone (default
     'auto')
         prior: what new codes are drawn from: the model's prior, or a flow fitted to the rows' codes (default
@@ -156,7 +148,7 @@ class FactorVAE(_Estimator):
         data: str = "auto",
         likelihood: str = "auto",
         largest_side: int | Literal["auto"] = "auto",
-        augment: tuple[Literal["flip", "shift", "crop"], ...] = (),
+        augment: tuple[Literal["flip", "shift", "crop"], ...] | None = None,
         missing: Literal["auto", "ignored", "modelled"] = "auto",
         prior: Literal["own", "flow_matching", "flow"] = "own",
         epochs: int | Literal["auto"] = "auto",
@@ -183,17 +175,13 @@ class FSQ(_Estimator):
         latent_dim: latent units; 'auto' picks a number from the data (default 8)
         levels: values that each latent unit can take (default 8)
         hidden: widths of the hidden layers, such as (400,); the decoder mirrors the encoder (default 'auto')
-        network: kind of network; convolutional: images, series; residual: images; attention: tables (default
-    'auto')
+        network: kind of network; residual is for images, attention for tables (default 'auto')
         activation: function between layers (default 'relu')
-        data: what rows are: 'table', 'image', 'counts', 'series', 'text', 'words' (of texts), or told by their
-    type (default 'auto')
+        data: what rows are, such as 'series', 'counts' or 'words'; else by their type (default 'auto')
         likelihood: noise of numbers or pixels, such as 'gaussian'; of texts the symbols, 'bytes' or 'byte_pairs'
     (default 'auto')
-        largest_side: images: a longer side is reduced to this; 'auto': 64 where sizes differ, else as they are
-    (default 'auto')
-        augment: images: how training changes them at random; any of flip, shift, crop, such as (shift, crop)
-    (default ())
+        largest_side: images: a longer side is reduced to this; 'auto': 64 where sizes differ (default 'auto')
+        augment: images: random changes in training; any of flip, shift and crop (default None)
         missing: whether missing cells of a table have a probability; 'auto': with 'autoregressive' alone (default
     'auto')
         prior: what new codes are drawn from: the model's prior, or a flow fitted to the rows' codes (default
@@ -231,7 +219,7 @@ class FSQ(_Estimator):
         data: str = "auto",
         likelihood: str = "auto",
         largest_side: int | Literal["auto"] = "auto",
-        augment: tuple[Literal["flip", "shift", "crop"], ...] = (),
+        augment: tuple[Literal["flip", "shift", "crop"], ...] | None = None,
         missing: Literal["auto", "ignored", "modelled"] = "auto",
         prior: Literal["own", "flow_matching", "flow"] = "own",
         epochs: int | Literal["auto"] = "auto",
@@ -262,17 +250,13 @@ class Generator(_Estimator):
         mask_fraction: share of cells hidden from the encoder in training (tables, counts, series) (default 0.0)
         kl: how the KL term is found (default 'closed form')
         hidden: widths of the hidden layers, such as (400,); the decoder mirrors the encoder (default 'auto')
-        network: kind of network; convolutional: images, series; residual: images; attention: tables (default
-    'auto')
+        network: kind of network; residual is for images, attention for tables (default 'auto')
         activation: function between layers (default 'relu')
-        data: what rows are: 'table', 'image', 'counts', 'series', 'text', 'words' (of texts), or told by their
-    type (default 'auto')
+        data: what rows are, such as 'series', 'counts' or 'words'; else by their type (default 'auto')
         likelihood: noise of numbers or pixels, such as 'gaussian'; of texts the symbols, 'bytes' or 'byte_pairs'
     (default 'autoregressive')
-        largest_side: images: a longer side is reduced to this; 'auto': 64 where sizes differ, else as they are
-    (default 'auto')
-        augment: images: how training changes them at random; any of flip, shift, crop, such as (shift, crop)
-    (default ())
+        largest_side: images: a longer side is reduced to this; 'auto': 64 where sizes differ (default 'auto')
+        augment: images: random changes in training; any of flip, shift and crop (default None)
         missing: whether missing cells of a table have a probability; 'auto': with 'autoregressive' alone (default
     'auto')
         prior: what new codes are drawn from: the model's prior, or a flow fitted to the rows' codes (default
@@ -314,7 +298,7 @@ class Generator(_Estimator):
         data: str = "auto",
         likelihood: str = "autoregressive",
         largest_side: int | Literal["auto"] = "auto",
-        augment: tuple[Literal["flip", "shift", "crop"], ...] = (),
+        augment: tuple[Literal["flip", "shift", "crop"], ...] | None = None,
         missing: Literal["auto", "ignored", "modelled"] = "auto",
         prior: Literal["own", "flow_matching", "flow"] = "own",
         epochs: int | Literal["auto"] = "auto",
@@ -340,17 +324,13 @@ class IWAE(_Estimator):
         latent_dim: latent units; 'auto' picks a number from the data (default 8)
         draws: draws per row; 1 gives the VAE, more come closer to the likelihood (default 5)
         hidden: widths of the hidden layers, such as (400,); the decoder mirrors the encoder (default 'auto')
-        network: kind of network; convolutional: images, series; residual: images; attention: tables (default
-    'auto')
+        network: kind of network; residual is for images, attention for tables (default 'auto')
         activation: function between layers (default 'relu')
-        data: what rows are: 'table', 'image', 'counts', 'series', 'text', 'words' (of texts), or told by their
-    type (default 'auto')
+        data: what rows are, such as 'series', 'counts' or 'words'; else by their type (default 'auto')
         likelihood: noise of numbers or pixels, such as 'gaussian'; of texts the symbols, 'bytes' or 'byte_pairs'
     (default 'auto')
-        largest_side: images: a longer side is reduced to this; 'auto': 64 where sizes differ, else as they are
-    (default 'auto')
-        augment: images: how training changes them at random; any of flip, shift, crop, such as (shift, crop)
-    (default ())
+        largest_side: images: a longer side is reduced to this; 'auto': 64 where sizes differ (default 'auto')
+        augment: images: random changes in training; any of flip, shift and crop (default None)
         missing: whether missing cells of a table have a probability; 'auto': with 'autoregressive' alone (default
     'auto')
         prior: what new codes are drawn from: the model's prior, or a flow fitted to the rows' codes (default
@@ -388,7 +368,7 @@ class IWAE(_Estimator):
         data: str = "auto",
         likelihood: str = "auto",
         largest_side: int | Literal["auto"] = "auto",
-        augment: tuple[Literal["flip", "shift", "crop"], ...] = (),
+        augment: tuple[Literal["flip", "shift", "crop"], ...] | None = None,
         missing: Literal["auto", "ignored", "modelled"] = "auto",
         prior: Literal["own", "flow_matching", "flow"] = "own",
         epochs: int | Literal["auto"] = "auto",
@@ -419,17 +399,13 @@ class LadderVAE(_Estimator):
         warmup: epochs over which the KL term's weight rises from 0, at most half of all (default 100.0)
         width: hidden units between the two layers of latents (default 64)
         hidden: widths of the hidden layers, such as (400,); the decoder mirrors the encoder (default 'auto')
-        network: kind of network; convolutional: images, series; residual: images; attention: tables (default
-    'auto')
+        network: kind of network; residual is for images, attention for tables (default 'auto')
         activation: function between layers (default 'relu')
-        data: what rows are: 'table', 'image', 'counts', 'series', 'text', 'words' (of texts), or told by their
-    type (default 'auto')
+        data: what rows are, such as 'series', 'counts' or 'words'; else by their type (default 'auto')
         likelihood: noise of numbers or pixels, such as 'gaussian'; of texts the symbols, 'bytes' or 'byte_pairs'
     (default 'auto')
-        largest_side: images: a longer side is reduced to this; 'auto': 64 where sizes differ, else as they are
-    (default 'auto')
-        augment: images: how training changes them at random; any of flip, shift, crop, such as (shift, crop)
-    (default ())
+        largest_side: images: a longer side is reduced to this; 'auto': 64 where sizes differ (default 'auto')
+        augment: images: random changes in training; any of flip, shift and crop (default None)
         missing: whether missing cells of a table have a probability; 'auto': with 'autoregressive' alone (default
     'auto')
         prior: what new codes are drawn from: the model's prior, or a flow fitted to the rows' codes (default
@@ -469,7 +445,7 @@ class LadderVAE(_Estimator):
         data: str = "auto",
         likelihood: str = "auto",
         largest_side: int | Literal["auto"] = "auto",
-        augment: tuple[Literal["flip", "shift", "crop"], ...] = (),
+        augment: tuple[Literal["flip", "shift", "crop"], ...] | None = None,
         missing: Literal["auto", "ignored", "modelled"] = "auto",
         prior: Literal["own", "flow_matching", "flow"] = "own",
         epochs: int | Literal["auto"] = "auto",
@@ -500,17 +476,13 @@ class TopKAutoencoder(_Estimator):
         latent_dim: latent units; 'auto' picks a number from the data (default 8)
         active: features that a row lights, at most; latent_dim is how many there are (default 4)
         hidden: widths of the hidden layers, such as (400,); the decoder mirrors the encoder (default 'auto')
-        network: kind of network; convolutional: images, series; residual: images; attention: tables (default
-    'auto')
+        network: kind of network; residual is for images, attention for tables (default 'auto')
         activation: function between layers (default 'relu')
-        data: what rows are: 'table', 'image', 'counts', 'series', 'text', 'words' (of texts), or told by their
-    type (default 'auto')
+        data: what rows are, such as 'series', 'counts' or 'words'; else by their type (default 'auto')
         likelihood: noise of numbers or pixels, such as 'gaussian'; of texts the symbols, 'bytes' or 'byte_pairs'
     (default 'auto')
-        largest_side: images: a longer side is reduced to this; 'auto': 64 where sizes differ, else as they are
-    (default 'auto')
-        augment: images: how training changes them at random; any of flip, shift, crop, such as (shift, crop)
-    (default ())
+        largest_side: images: a longer side is reduced to this; 'auto': 64 where sizes differ (default 'auto')
+        augment: images: random changes in training; any of flip, shift and crop (default None)
         missing: whether missing cells of a table have a probability; 'auto': with 'autoregressive' alone (default
     'auto')
         prior: what new codes are drawn from: the model's prior, or a flow fitted to the rows' codes (default
@@ -548,7 +520,7 @@ class TopKAutoencoder(_Estimator):
         data: str = "auto",
         likelihood: str = "auto",
         largest_side: int | Literal["auto"] = "auto",
-        augment: tuple[Literal["flip", "shift", "crop"], ...] = (),
+        augment: tuple[Literal["flip", "shift", "crop"], ...] | None = None,
         missing: Literal["auto", "ignored", "modelled"] = "auto",
         prior: Literal["own", "flow_matching", "flow"] = "own",
         epochs: int | Literal["auto"] = "auto",
@@ -580,17 +552,13 @@ class VAE(_Estimator):
         mask_fraction: share of cells hidden from the encoder in training (tables, counts, series) (default 0.0)
         kl: how the KL term is found (default 'closed form')
         hidden: widths of the hidden layers, such as (400,); the decoder mirrors the encoder (default 'auto')
-        network: kind of network; convolutional: images, series; residual: images; attention: tables (default
-    'auto')
+        network: kind of network; residual is for images, attention for tables (default 'auto')
         activation: function between layers (default 'relu')
-        data: what rows are: 'table', 'image', 'counts', 'series', 'text', 'words' (of texts), or told by their
-    type (default 'auto')
+        data: what rows are, such as 'series', 'counts' or 'words'; else by their type (default 'auto')
         likelihood: noise of numbers or pixels, such as 'gaussian'; of texts the symbols, 'bytes' or 'byte_pairs'
     (default 'auto')
-        largest_side: images: a longer side is reduced to this; 'auto': 64 where sizes differ, else as they are
-    (default 'auto')
-        augment: images: how training changes them at random; any of flip, shift, crop, such as (shift, crop)
-    (default ())
+        largest_side: images: a longer side is reduced to this; 'auto': 64 where sizes differ (default 'auto')
+        augment: images: random changes in training; any of flip, shift and crop (default None)
         missing: whether missing cells of a table have a probability; 'auto': with 'autoregressive' alone (default
     'auto')
         prior: what new codes are drawn from: the model's prior, or a flow fitted to the rows' codes (default
@@ -632,7 +600,7 @@ class VAE(_Estimator):
         data: str = "auto",
         likelihood: str = "auto",
         largest_side: int | Literal["auto"] = "auto",
-        augment: tuple[Literal["flip", "shift", "crop"], ...] = (),
+        augment: tuple[Literal["flip", "shift", "crop"], ...] | None = None,
         missing: Literal["auto", "ignored", "modelled"] = "auto",
         prior: Literal["own", "flow_matching", "flow"] = "own",
         epochs: int | Literal["auto"] = "auto",
