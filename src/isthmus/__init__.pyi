@@ -34,14 +34,11 @@ class Autoencoder(_Estimator):
         network: kind of network; residual is for images, attention for tables (default 'auto')
         activation: function between layers (default 'relu')
         data: what rows are, such as 'series', 'counts' or 'words'; else by their type (default 'auto')
-        likelihood: noise of numbers or pixels, such as 'gaussian'; of texts the symbols, 'bytes' or 'byte_pairs'
-    (default 'auto')
+        likelihood: noise of numbers or pixels, such as 'gaussian'; of texts their symbols (default 'auto')
         largest_side: images: a longer side is reduced to this; 'auto': 64 where sizes differ (default 'auto')
         augment: images: random changes in training; any of flip, shift and crop (default None)
-        missing: whether missing cells of a table have a probability; 'auto': with 'autoregressive' alone (default
-    'auto')
-        prior: what new codes are drawn from: the model's prior, or a flow fitted to the rows' codes (default
-    'own')
+        missing: whether missing cells have a probability; 'auto': with 'autoregressive' alone (default 'auto')
+        prior: what new codes are drawn from: the model's prior, or a flow fitted to codes (default 'own')
         epochs: passes over the rows; 'auto' aims at 4,000 steps (default 'auto')
         batch_size: rows per step (default 128)
         learning_rate: Adam's step size (default 0.002)
@@ -107,14 +104,11 @@ class FactorVAE(_Estimator):
         network: kind of network; residual is for images, attention for tables (default 'auto')
         activation: function between layers (default 'relu')
         data: what rows are, such as 'series', 'counts' or 'words'; else by their type (default 'auto')
-        likelihood: noise of numbers or pixels, such as 'gaussian'; of texts the symbols, 'bytes' or 'byte_pairs'
-    (default 'auto')
+        likelihood: noise of numbers or pixels, such as 'gaussian'; of texts their symbols (default 'auto')
         largest_side: images: a longer side is reduced to this; 'auto': 64 where sizes differ (default 'auto')
         augment: images: random changes in training; any of flip, shift and crop (default None)
-        missing: whether missing cells of a table have a probability; 'auto': with 'autoregressive' alone (default
-    'auto')
-        prior: what new codes are drawn from: the model's prior, or a flow fitted to the rows' codes (default
-    'own')
+        missing: whether missing cells have a probability; 'auto': with 'autoregressive' alone (default 'auto')
+        prior: what new codes are drawn from: the model's prior, or a flow fitted to codes (default 'own')
         epochs: passes over the rows; 'auto' aims at 4,000 steps (default 'auto')
         batch_size: rows per step (default 128)
         learning_rate: Adam's step size (default 0.002)
@@ -178,14 +172,11 @@ class FSQ(_Estimator):
         network: kind of network; residual is for images, attention for tables (default 'auto')
         activation: function between layers (default 'relu')
         data: what rows are, such as 'series', 'counts' or 'words'; else by their type (default 'auto')
-        likelihood: noise of numbers or pixels, such as 'gaussian'; of texts the symbols, 'bytes' or 'byte_pairs'
-    (default 'auto')
+        likelihood: noise of numbers or pixels, such as 'gaussian'; of texts their symbols (default 'auto')
         largest_side: images: a longer side is reduced to this; 'auto': 64 where sizes differ (default 'auto')
         augment: images: random changes in training; any of flip, shift and crop (default None)
-        missing: whether missing cells of a table have a probability; 'auto': with 'autoregressive' alone (default
-    'auto')
-        prior: what new codes are drawn from: the model's prior, or a flow fitted to the rows' codes (default
-    'own')
+        missing: whether missing cells have a probability; 'auto': with 'autoregressive' alone (default 'auto')
+        prior: what new codes are drawn from: the model's prior, or a flow fitted to codes (default 'own')
         epochs: passes over the rows; 'auto' aims at 4,000 steps (default 'auto')
         batch_size: rows per step (default 128)
         learning_rate: Adam's step size (default 0.002)
@@ -253,14 +244,12 @@ class Generator(_Estimator):
         network: kind of network; residual is for images, attention for tables (default 'auto')
         activation: function between layers (default 'relu')
         data: what rows are, such as 'series', 'counts' or 'words'; else by their type (default 'auto')
-        likelihood: noise of numbers or pixels, such as 'gaussian'; of texts the symbols, 'bytes' or 'byte_pairs'
-    (default 'autoregressive')
+        likelihood: noise of numbers or pixels, such as 'gaussian'; of texts their symbols (default
+    'autoregressive')
         largest_side: images: a longer side is reduced to this; 'auto': 64 where sizes differ (default 'auto')
         augment: images: random changes in training; any of flip, shift and crop (default None)
-        missing: whether missing cells of a table have a probability; 'auto': with 'autoregressive' alone (default
-    'auto')
-        prior: what new codes are drawn from: the model's prior, or a flow fitted to the rows' codes (default
-    'own')
+        missing: whether missing cells have a probability; 'auto': with 'autoregressive' alone (default 'auto')
+        prior: what new codes are drawn from: the model's prior, or a flow fitted to codes (default 'own')
         epochs: passes over the rows; 'auto' aims at 4,000 steps (default 'auto')
         batch_size: rows per step (default 128)
         learning_rate: Adam's step size (default 0.002)
@@ -327,14 +316,11 @@ class IWAE(_Estimator):
         network: kind of network; residual is for images, attention for tables (default 'auto')
         activation: function between layers (default 'relu')
         data: what rows are, such as 'series', 'counts' or 'words'; else by their type (default 'auto')
-        likelihood: noise of numbers or pixels, such as 'gaussian'; of texts the symbols, 'bytes' or 'byte_pairs'
-    (default 'auto')
+        likelihood: noise of numbers or pixels, such as 'gaussian'; of texts their symbols (default 'auto')
         largest_side: images: a longer side is reduced to this; 'auto': 64 where sizes differ (default 'auto')
         augment: images: random changes in training; any of flip, shift and crop (default None)
-        missing: whether missing cells of a table have a probability; 'auto': with 'autoregressive' alone (default
-    'auto')
-        prior: what new codes are drawn from: the model's prior, or a flow fitted to the rows' codes (default
-    'own')
+        missing: whether missing cells have a probability; 'auto': with 'autoregressive' alone (default 'auto')
+        prior: what new codes are drawn from: the model's prior, or a flow fitted to codes (default 'own')
         epochs: passes over the rows; 'auto' aims at 4,000 steps (default 'auto')
         batch_size: rows per step (default 128)
         learning_rate: Adam's step size (default 0.002)
@@ -402,14 +388,11 @@ class LadderVAE(_Estimator):
         network: kind of network; residual is for images, attention for tables (default 'auto')
         activation: function between layers (default 'relu')
         data: what rows are, such as 'series', 'counts' or 'words'; else by their type (default 'auto')
-        likelihood: noise of numbers or pixels, such as 'gaussian'; of texts the symbols, 'bytes' or 'byte_pairs'
-    (default 'auto')
+        likelihood: noise of numbers or pixels, such as 'gaussian'; of texts their symbols (default 'auto')
         largest_side: images: a longer side is reduced to this; 'auto': 64 where sizes differ (default 'auto')
         augment: images: random changes in training; any of flip, shift and crop (default None)
-        missing: whether missing cells of a table have a probability; 'auto': with 'autoregressive' alone (default
-    'auto')
-        prior: what new codes are drawn from: the model's prior, or a flow fitted to the rows' codes (default
-    'own')
+        missing: whether missing cells have a probability; 'auto': with 'autoregressive' alone (default 'auto')
+        prior: what new codes are drawn from: the model's prior, or a flow fitted to codes (default 'own')
         epochs: passes over the rows; 'auto' aims at 4,000 steps (default 'auto')
         batch_size: rows per step (default 128)
         learning_rate: Adam's step size (default 0.002)
@@ -479,14 +462,11 @@ class TopKAutoencoder(_Estimator):
         network: kind of network; residual is for images, attention for tables (default 'auto')
         activation: function between layers (default 'relu')
         data: what rows are, such as 'series', 'counts' or 'words'; else by their type (default 'auto')
-        likelihood: noise of numbers or pixels, such as 'gaussian'; of texts the symbols, 'bytes' or 'byte_pairs'
-    (default 'auto')
+        likelihood: noise of numbers or pixels, such as 'gaussian'; of texts their symbols (default 'auto')
         largest_side: images: a longer side is reduced to this; 'auto': 64 where sizes differ (default 'auto')
         augment: images: random changes in training; any of flip, shift and crop (default None)
-        missing: whether missing cells of a table have a probability; 'auto': with 'autoregressive' alone (default
-    'auto')
-        prior: what new codes are drawn from: the model's prior, or a flow fitted to the rows' codes (default
-    'own')
+        missing: whether missing cells have a probability; 'auto': with 'autoregressive' alone (default 'auto')
+        prior: what new codes are drawn from: the model's prior, or a flow fitted to codes (default 'own')
         epochs: passes over the rows; 'auto' aims at 4,000 steps (default 'auto')
         batch_size: rows per step (default 128)
         learning_rate: Adam's step size (default 0.002)
@@ -555,14 +535,11 @@ class VAE(_Estimator):
         network: kind of network; residual is for images, attention for tables (default 'auto')
         activation: function between layers (default 'relu')
         data: what rows are, such as 'series', 'counts' or 'words'; else by their type (default 'auto')
-        likelihood: noise of numbers or pixels, such as 'gaussian'; of texts the symbols, 'bytes' or 'byte_pairs'
-    (default 'auto')
+        likelihood: noise of numbers or pixels, such as 'gaussian'; of texts their symbols (default 'auto')
         largest_side: images: a longer side is reduced to this; 'auto': 64 where sizes differ (default 'auto')
         augment: images: random changes in training; any of flip, shift and crop (default None)
-        missing: whether missing cells of a table have a probability; 'auto': with 'autoregressive' alone (default
-    'auto')
-        prior: what new codes are drawn from: the model's prior, or a flow fitted to the rows' codes (default
-    'own')
+        missing: whether missing cells have a probability; 'auto': with 'autoregressive' alone (default 'auto')
+        prior: what new codes are drawn from: the model's prior, or a flow fitted to codes (default 'own')
         epochs: passes over the rows; 'auto' aims at 4,000 steps (default 'auto')
         batch_size: rows per step (default 128)
         learning_rate: Adam's step size (default 0.002)

@@ -50,18 +50,16 @@ class SharedOptions(Options):
     )
     activation: Literal["relu", "silu", "gelu", "tanh"] = option("relu", "function between layers")
     data: str = option("auto", "what rows are, such as 'series', 'counts' or 'words'; else by their type")
-    likelihood: str = option(
-        "auto", "noise of numbers or pixels, such as 'gaussian'; of texts the symbols, 'bytes' or 'byte_pairs'"
-    )
+    likelihood: str = option("auto", "noise of numbers or pixels, such as 'gaussian'; of texts their symbols")
     largest_side: Count | Literal["auto"] = option(
         "auto", "images: a longer side is reduced to this; 'auto': 64 where sizes differ"
     )
     augment: Augmentations = option(None, "images: random changes in training; any of flip, shift and crop")
     missing: Literal["auto", "ignored", "modelled"] = option(
-        "auto", "whether missing cells of a table have a probability; 'auto': with 'autoregressive' alone"
+        "auto", "whether missing cells have a probability; 'auto': with 'autoregressive' alone"
     )
     prior: Literal["own", "flow_matching", "flow"] = option(
-        "own", "what new codes are drawn from: the model's prior, or a flow fitted to the rows' codes"
+        "own", "what new codes are drawn from: the model's prior, or a flow fitted to codes"
     )
     epochs: Epochs | Literal["auto"] = option("auto", "passes over the rows; 'auto' aims at 4,000 steps")
     batch_size: Count = option(128, "rows per step")
