@@ -31,21 +31,14 @@ class Autoencoder(_Estimator):
         contraction: weight on the squared slope of the codes (contractive) (default 0.0)
         code_activation: the f that gives the codes h = f(Wx + b) (default 'identity')
         hidden: widths of the hidden layers, such as (400,); the decoder mirrors the encoder (default 'auto')
-        network: kind of network; convolutional: images, series; residual: images; attention between columns:
-    tables (default 'auto')
+        network: kind of network; residual is for images, attention for tables (default 'auto')
         activation: function between layers (default 'relu')
-        data: what rows are: 'table', 'image', 'counts', 'series', 'text', 'words' (of texts), or told by their
-    type (default 'auto')
-        likelihood: noise of numbers or pixels, such as 'gaussian'; of texts the symbols, 'bytes' or 'byte_pairs'
-    (default 'auto')
-        largest_side: images: a longer side is reduced to this; 'auto': 64 where sizes differ, else as they are
-    (default 'auto')
-        augment: images: how training changes them at random; any of flip, shift, crop, such as (shift, crop)
-    (default ())
-        missing: whether missing cells of a table have a probability; 'auto': with 'autoregressive' alone (default
-    'auto')
-        prior: what new codes are drawn from: the model's prior, or a flow fitted to the rows' codes (default
-    'own')
+        data: what rows are, such as 'series', 'counts' or 'words'; else by their type (default 'auto')
+        likelihood: noise of numbers or pixels, such as 'gaussian'; of texts their symbols (default 'auto')
+        largest_side: images: a longer side is reduced to this; 'auto': 64 where sizes differ (default 'auto')
+        augment: images: random changes in training; any of flip, shift and crop (default None)
+        missing: whether missing cells have a probability; 'auto': with 'autoregressive' alone (default 'auto')
+        prior: what new codes are drawn from: the model's prior, or a flow fitted to codes (default 'own')
         epochs: passes over the rows; 'auto' aims at 4,000 steps (default 'auto')
         batch_size: rows per step (default 128)
         learning_rate: Adam's step size (default 0.002)
@@ -82,7 +75,7 @@ class Autoencoder(_Estimator):
         data: str = "auto",
         likelihood: str = "auto",
         largest_side: int | Literal["auto"] = "auto",
-        augment: tuple[Literal["flip", "shift", "crop"], ...] = (),
+        augment: tuple[Literal["flip", "shift", "crop"], ...] | None = None,
         missing: Literal["auto", "ignored", "modelled"] = "auto",
         prior: Literal["own", "flow_matching", "flow"] = "own",
         epochs: int | Literal["auto"] = "auto",
@@ -108,21 +101,14 @@ class FactorVAE(_Estimator):
         latent_dim: latent units; 'auto' picks a number from the data (default 8)
         gamma: weight on the total correlation of the codes; 0 gives the VAE (default 10.0)
         hidden: widths of the hidden layers, such as (400,); the decoder mirrors the encoder (default 'auto')
-        network: kind of network; convolutional: images, series; residual: images; attention between columns:
-    tables (default 'auto')
+        network: kind of network; residual is for images, attention for tables (default 'auto')
         activation: function between layers (default 'relu')
-        data: what rows are: 'table', 'image', 'counts', 'series', 'text', 'words' (of texts), or told by their
-    type (default 'auto')
-        likelihood: noise of numbers or pixels, such as 'gaussian'; of texts the symbols, 'bytes' or 'byte_pairs'
-    (default 'auto')
-        largest_side: images: a longer side is reduced to this; 'auto': 64 where sizes differ, else as they are
-    (default 'auto')
-        augment: images: how training changes them at random; any of flip, shift, crop, such as (shift, crop)
-    (default ())
-        missing: whether missing cells of a table have a probability; 'auto': with 'autoregressive' alone (default
-    'auto')
-        prior: what new codes are drawn from: the model's prior, or a flow fitted to the rows' codes (default
-    'own')
+        data: what rows are, such as 'series', 'counts' or 'words'; else by their type (default 'auto')
+        likelihood: noise of numbers or pixels, such as 'gaussian'; of texts their symbols (default 'auto')
+        largest_side: images: a longer side is reduced to this; 'auto': 64 where sizes differ (default 'auto')
+        augment: images: random changes in training; any of flip, shift and crop (default None)
+        missing: whether missing cells have a probability; 'auto': with 'autoregressive' alone (default 'auto')
+        prior: what new codes are drawn from: the model's prior, or a flow fitted to codes (default 'own')
         epochs: passes over the rows; 'auto' aims at 4,000 steps (default 'auto')
         batch_size: rows per step (default 128)
         learning_rate: Adam's step size (default 0.002)
@@ -156,7 +142,7 @@ class FactorVAE(_Estimator):
         data: str = "auto",
         likelihood: str = "auto",
         largest_side: int | Literal["auto"] = "auto",
-        augment: tuple[Literal["flip", "shift", "crop"], ...] = (),
+        augment: tuple[Literal["flip", "shift", "crop"], ...] | None = None,
         missing: Literal["auto", "ignored", "modelled"] = "auto",
         prior: Literal["own", "flow_matching", "flow"] = "own",
         epochs: int | Literal["auto"] = "auto",
@@ -183,21 +169,14 @@ class FSQ(_Estimator):
         latent_dim: latent units; 'auto' picks a number from the data (default 8)
         levels: values that each latent unit can take (default 8)
         hidden: widths of the hidden layers, such as (400,); the decoder mirrors the encoder (default 'auto')
-        network: kind of network; convolutional: images, series; residual: images; attention between columns:
-    tables (default 'auto')
+        network: kind of network; residual is for images, attention for tables (default 'auto')
         activation: function between layers (default 'relu')
-        data: what rows are: 'table', 'image', 'counts', 'series', 'text', 'words' (of texts), or told by their
-    type (default 'auto')
-        likelihood: noise of numbers or pixels, such as 'gaussian'; of texts the symbols, 'bytes' or 'byte_pairs'
-    (default 'auto')
-        largest_side: images: a longer side is reduced to this; 'auto': 64 where sizes differ, else as they are
-    (default 'auto')
-        augment: images: how training changes them at random; any of flip, shift, crop, such as (shift, crop)
-    (default ())
-        missing: whether missing cells of a table have a probability; 'auto': with 'autoregressive' alone (default
-    'auto')
-        prior: what new codes are drawn from: the model's prior, or a flow fitted to the rows' codes (default
-    'own')
+        data: what rows are, such as 'series', 'counts' or 'words'; else by their type (default 'auto')
+        likelihood: noise of numbers or pixels, such as 'gaussian'; of texts their symbols (default 'auto')
+        largest_side: images: a longer side is reduced to this; 'auto': 64 where sizes differ (default 'auto')
+        augment: images: random changes in training; any of flip, shift and crop (default None)
+        missing: whether missing cells have a probability; 'auto': with 'autoregressive' alone (default 'auto')
+        prior: what new codes are drawn from: the model's prior, or a flow fitted to codes (default 'own')
         epochs: passes over the rows; 'auto' aims at 4,000 steps (default 'auto')
         batch_size: rows per step (default 128)
         learning_rate: Adam's step size (default 0.002)
@@ -231,7 +210,7 @@ class FSQ(_Estimator):
         data: str = "auto",
         likelihood: str = "auto",
         largest_side: int | Literal["auto"] = "auto",
-        augment: tuple[Literal["flip", "shift", "crop"], ...] = (),
+        augment: tuple[Literal["flip", "shift", "crop"], ...] | None = None,
         missing: Literal["auto", "ignored", "modelled"] = "auto",
         prior: Literal["own", "flow_matching", "flow"] = "own",
         epochs: int | Literal["auto"] = "auto",
@@ -262,21 +241,15 @@ class Generator(_Estimator):
         mask_fraction: share of cells hidden from the encoder in training (tables, counts, series) (default 0.0)
         kl: how the KL term is found (default 'closed form')
         hidden: widths of the hidden layers, such as (400,); the decoder mirrors the encoder (default 'auto')
-        network: kind of network; convolutional: images, series; residual: images; attention between columns:
-    tables (default 'auto')
+        network: kind of network; residual is for images, attention for tables (default 'auto')
         activation: function between layers (default 'relu')
-        data: what rows are: 'table', 'image', 'counts', 'series', 'text', 'words' (of texts), or told by their
-    type (default 'auto')
-        likelihood: noise of numbers or pixels, such as 'gaussian'; of texts the symbols, 'bytes' or 'byte_pairs'
-    (default 'autoregressive')
-        largest_side: images: a longer side is reduced to this; 'auto': 64 where sizes differ, else as they are
-    (default 'auto')
-        augment: images: how training changes them at random; any of flip, shift, crop, such as (shift, crop)
-    (default ())
-        missing: whether missing cells of a table have a probability; 'auto': with 'autoregressive' alone (default
-    'auto')
-        prior: what new codes are drawn from: the model's prior, or a flow fitted to the rows' codes (default
-    'own')
+        data: what rows are, such as 'series', 'counts' or 'words'; else by their type (default 'auto')
+        likelihood: noise of numbers or pixels, such as 'gaussian'; of texts their symbols (default
+    'autoregressive')
+        largest_side: images: a longer side is reduced to this; 'auto': 64 where sizes differ (default 'auto')
+        augment: images: random changes in training; any of flip, shift and crop (default None)
+        missing: whether missing cells have a probability; 'auto': with 'autoregressive' alone (default 'auto')
+        prior: what new codes are drawn from: the model's prior, or a flow fitted to codes (default 'own')
         epochs: passes over the rows; 'auto' aims at 4,000 steps (default 'auto')
         batch_size: rows per step (default 128)
         learning_rate: Adam's step size (default 0.002)
@@ -314,7 +287,7 @@ class Generator(_Estimator):
         data: str = "auto",
         likelihood: str = "autoregressive",
         largest_side: int | Literal["auto"] = "auto",
-        augment: tuple[Literal["flip", "shift", "crop"], ...] = (),
+        augment: tuple[Literal["flip", "shift", "crop"], ...] | None = None,
         missing: Literal["auto", "ignored", "modelled"] = "auto",
         prior: Literal["own", "flow_matching", "flow"] = "own",
         epochs: int | Literal["auto"] = "auto",
@@ -340,21 +313,14 @@ class IWAE(_Estimator):
         latent_dim: latent units; 'auto' picks a number from the data (default 8)
         draws: draws per row; 1 gives the VAE, more come closer to the likelihood (default 5)
         hidden: widths of the hidden layers, such as (400,); the decoder mirrors the encoder (default 'auto')
-        network: kind of network; convolutional: images, series; residual: images; attention between columns:
-    tables (default 'auto')
+        network: kind of network; residual is for images, attention for tables (default 'auto')
         activation: function between layers (default 'relu')
-        data: what rows are: 'table', 'image', 'counts', 'series', 'text', 'words' (of texts), or told by their
-    type (default 'auto')
-        likelihood: noise of numbers or pixels, such as 'gaussian'; of texts the symbols, 'bytes' or 'byte_pairs'
-    (default 'auto')
-        largest_side: images: a longer side is reduced to this; 'auto': 64 where sizes differ, else as they are
-    (default 'auto')
-        augment: images: how training changes them at random; any of flip, shift, crop, such as (shift, crop)
-    (default ())
-        missing: whether missing cells of a table have a probability; 'auto': with 'autoregressive' alone (default
-    'auto')
-        prior: what new codes are drawn from: the model's prior, or a flow fitted to the rows' codes (default
-    'own')
+        data: what rows are, such as 'series', 'counts' or 'words'; else by their type (default 'auto')
+        likelihood: noise of numbers or pixels, such as 'gaussian'; of texts their symbols (default 'auto')
+        largest_side: images: a longer side is reduced to this; 'auto': 64 where sizes differ (default 'auto')
+        augment: images: random changes in training; any of flip, shift and crop (default None)
+        missing: whether missing cells have a probability; 'auto': with 'autoregressive' alone (default 'auto')
+        prior: what new codes are drawn from: the model's prior, or a flow fitted to codes (default 'own')
         epochs: passes over the rows; 'auto' aims at 4,000 steps (default 'auto')
         batch_size: rows per step (default 128)
         learning_rate: Adam's step size (default 0.002)
@@ -388,7 +354,7 @@ class IWAE(_Estimator):
         data: str = "auto",
         likelihood: str = "auto",
         largest_side: int | Literal["auto"] = "auto",
-        augment: tuple[Literal["flip", "shift", "crop"], ...] = (),
+        augment: tuple[Literal["flip", "shift", "crop"], ...] | None = None,
         missing: Literal["auto", "ignored", "modelled"] = "auto",
         prior: Literal["own", "flow_matching", "flow"] = "own",
         epochs: int | Literal["auto"] = "auto",
@@ -419,21 +385,14 @@ class LadderVAE(_Estimator):
         warmup: epochs over which the KL term's weight rises from 0, at most half of all (default 100.0)
         width: hidden units between the two layers of latents (default 64)
         hidden: widths of the hidden layers, such as (400,); the decoder mirrors the encoder (default 'auto')
-        network: kind of network; convolutional: images, series; residual: images; attention between columns:
-    tables (default 'auto')
+        network: kind of network; residual is for images, attention for tables (default 'auto')
         activation: function between layers (default 'relu')
-        data: what rows are: 'table', 'image', 'counts', 'series', 'text', 'words' (of texts), or told by their
-    type (default 'auto')
-        likelihood: noise of numbers or pixels, such as 'gaussian'; of texts the symbols, 'bytes' or 'byte_pairs'
-    (default 'auto')
-        largest_side: images: a longer side is reduced to this; 'auto': 64 where sizes differ, else as they are
-    (default 'auto')
-        augment: images: how training changes them at random; any of flip, shift, crop, such as (shift, crop)
-    (default ())
-        missing: whether missing cells of a table have a probability; 'auto': with 'autoregressive' alone (default
-    'auto')
-        prior: what new codes are drawn from: the model's prior, or a flow fitted to the rows' codes (default
-    'own')
+        data: what rows are, such as 'series', 'counts' or 'words'; else by their type (default 'auto')
+        likelihood: noise of numbers or pixels, such as 'gaussian'; of texts their symbols (default 'auto')
+        largest_side: images: a longer side is reduced to this; 'auto': 64 where sizes differ (default 'auto')
+        augment: images: random changes in training; any of flip, shift and crop (default None)
+        missing: whether missing cells have a probability; 'auto': with 'autoregressive' alone (default 'auto')
+        prior: what new codes are drawn from: the model's prior, or a flow fitted to codes (default 'own')
         epochs: passes over the rows; 'auto' aims at 4,000 steps (default 'auto')
         batch_size: rows per step (default 128)
         learning_rate: Adam's step size (default 0.002)
@@ -469,7 +428,7 @@ class LadderVAE(_Estimator):
         data: str = "auto",
         likelihood: str = "auto",
         largest_side: int | Literal["auto"] = "auto",
-        augment: tuple[Literal["flip", "shift", "crop"], ...] = (),
+        augment: tuple[Literal["flip", "shift", "crop"], ...] | None = None,
         missing: Literal["auto", "ignored", "modelled"] = "auto",
         prior: Literal["own", "flow_matching", "flow"] = "own",
         epochs: int | Literal["auto"] = "auto",
@@ -500,21 +459,14 @@ class TopKAutoencoder(_Estimator):
         latent_dim: latent units; 'auto' picks a number from the data (default 8)
         active: features that a row lights, at most; latent_dim is how many there are (default 4)
         hidden: widths of the hidden layers, such as (400,); the decoder mirrors the encoder (default 'auto')
-        network: kind of network; convolutional: images, series; residual: images; attention between columns:
-    tables (default 'auto')
+        network: kind of network; residual is for images, attention for tables (default 'auto')
         activation: function between layers (default 'relu')
-        data: what rows are: 'table', 'image', 'counts', 'series', 'text', 'words' (of texts), or told by their
-    type (default 'auto')
-        likelihood: noise of numbers or pixels, such as 'gaussian'; of texts the symbols, 'bytes' or 'byte_pairs'
-    (default 'auto')
-        largest_side: images: a longer side is reduced to this; 'auto': 64 where sizes differ, else as they are
-    (default 'auto')
-        augment: images: how training changes them at random; any of flip, shift, crop, such as (shift, crop)
-    (default ())
-        missing: whether missing cells of a table have a probability; 'auto': with 'autoregressive' alone (default
-    'auto')
-        prior: what new codes are drawn from: the model's prior, or a flow fitted to the rows' codes (default
-    'own')
+        data: what rows are, such as 'series', 'counts' or 'words'; else by their type (default 'auto')
+        likelihood: noise of numbers or pixels, such as 'gaussian'; of texts their symbols (default 'auto')
+        largest_side: images: a longer side is reduced to this; 'auto': 64 where sizes differ (default 'auto')
+        augment: images: random changes in training; any of flip, shift and crop (default None)
+        missing: whether missing cells have a probability; 'auto': with 'autoregressive' alone (default 'auto')
+        prior: what new codes are drawn from: the model's prior, or a flow fitted to codes (default 'own')
         epochs: passes over the rows; 'auto' aims at 4,000 steps (default 'auto')
         batch_size: rows per step (default 128)
         learning_rate: Adam's step size (default 0.002)
@@ -548,7 +500,7 @@ class TopKAutoencoder(_Estimator):
         data: str = "auto",
         likelihood: str = "auto",
         largest_side: int | Literal["auto"] = "auto",
-        augment: tuple[Literal["flip", "shift", "crop"], ...] = (),
+        augment: tuple[Literal["flip", "shift", "crop"], ...] | None = None,
         missing: Literal["auto", "ignored", "modelled"] = "auto",
         prior: Literal["own", "flow_matching", "flow"] = "own",
         epochs: int | Literal["auto"] = "auto",
@@ -580,21 +532,14 @@ class VAE(_Estimator):
         mask_fraction: share of cells hidden from the encoder in training (tables, counts, series) (default 0.0)
         kl: how the KL term is found (default 'closed form')
         hidden: widths of the hidden layers, such as (400,); the decoder mirrors the encoder (default 'auto')
-        network: kind of network; convolutional: images, series; residual: images; attention between columns:
-    tables (default 'auto')
+        network: kind of network; residual is for images, attention for tables (default 'auto')
         activation: function between layers (default 'relu')
-        data: what rows are: 'table', 'image', 'counts', 'series', 'text', 'words' (of texts), or told by their
-    type (default 'auto')
-        likelihood: noise of numbers or pixels, such as 'gaussian'; of texts the symbols, 'bytes' or 'byte_pairs'
-    (default 'auto')
-        largest_side: images: a longer side is reduced to this; 'auto': 64 where sizes differ, else as they are
-    (default 'auto')
-        augment: images: how training changes them at random; any of flip, shift, crop, such as (shift, crop)
-    (default ())
-        missing: whether missing cells of a table have a probability; 'auto': with 'autoregressive' alone (default
-    'auto')
-        prior: what new codes are drawn from: the model's prior, or a flow fitted to the rows' codes (default
-    'own')
+        data: what rows are, such as 'series', 'counts' or 'words'; else by their type (default 'auto')
+        likelihood: noise of numbers or pixels, such as 'gaussian'; of texts their symbols (default 'auto')
+        largest_side: images: a longer side is reduced to this; 'auto': 64 where sizes differ (default 'auto')
+        augment: images: random changes in training; any of flip, shift and crop (default None)
+        missing: whether missing cells have a probability; 'auto': with 'autoregressive' alone (default 'auto')
+        prior: what new codes are drawn from: the model's prior, or a flow fitted to codes (default 'own')
         epochs: passes over the rows; 'auto' aims at 4,000 steps (default 'auto')
         batch_size: rows per step (default 128)
         learning_rate: Adam's step size (default 0.002)
@@ -632,7 +577,7 @@ class VAE(_Estimator):
         data: str = "auto",
         likelihood: str = "auto",
         largest_side: int | Literal["auto"] = "auto",
-        augment: tuple[Literal["flip", "shift", "crop"], ...] = (),
+        augment: tuple[Literal["flip", "shift", "crop"], ...] | None = None,
         missing: Literal["auto", "ignored", "modelled"] = "auto",
         prior: Literal["own", "flow_matching", "flow"] = "own",
         epochs: int | Literal["auto"] = "auto",

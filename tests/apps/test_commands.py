@@ -1,6 +1,7 @@
 """Each command on real data: what it writes, what it prints, and what it promises about both."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -321,9 +322,14 @@ class TestScore:
         assert min(scores, key=lambda row: row["score"])["row"] == 2
         assert all(row["column_1"] is None for row in scores if not row["flag"])
 
-    def test_images_are_scored_without_columns(self, digits_model: Path, tmp_path: Path) -> None:
-        succeed("score", digits_model, "digits", "--out", tmp_path / "s.csv")
-        assert read(tmp_path / "s.csv").rows.column_names == ["row", "score", "flag"]
+    def test_of_flagged_images_the_regions_are_named(self, digits_model: Path, tmp_path: Path) -> None:
+        succeed("score", digits_model, "digits", "--out", tmp_path / "s.parquet")
+        scores = parquet.read_table(tmp_path / "s.parquet").to_pylist()
+        named = [row for row in scores if row["column_1"] is not None]
+        assert named and all(row["flag"] for row in named)
+        for row in named:
+            assert re.fullmatch(r"rows \d(–\d)?, columns \d(–\d)?", row["column_1"])
+            assert 0 <= float(row["value_1"]) <= 16 and 0 <= float(row["expected_1"]) <= 16
 
 
 @pytest.fixture
@@ -454,6 +460,7 @@ class TestDescriptions:
         assert listed[-1]["options"]["properties"]["beta"]["minimum"] == 0
 
 
+@pytest.mark.usefixtures("compared_in_one_process")
 class TestCompare:
     @pytest.mark.slow
     def test_digits_give_a_report_facts_and_models(self, tmp_path: Path) -> None:

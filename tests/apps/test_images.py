@@ -44,7 +44,7 @@ def model(pictures: Path) -> tuple[Path, Ended]:
 def test_what_is_decided_is_said_in_lines(model: tuple[Path, Ended]) -> None:
     notes = model[1].err.splitlines()
     assert "isthmus: note: images left out because they cannot be read: 1 (a/07.png)" in notes
-    assert any("images of 1×1 to 12×12 pixels" in note for note in notes)
+    assert any("images 1–12 pixels high and 1–12 wide" in note for note in notes)
     assert any("above 8 pixels" in note and "largest_side=N" in note for note in notes)
 
 

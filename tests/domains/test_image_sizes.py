@@ -151,7 +151,7 @@ class TestReducing:
         domain = Image.fit(pictures)
         assert domain.shape == (64, 48)
         assert any("above 64 pixels" in note and "largest_side" in note for note in domain.notes())
-        assert "17 × 31 to 500 × 375 pixels, worked on within 64 × 48" in domain.describe()["shape"]
+        assert "17–500 × 31–375 pixels, worked on within 64 × 48" in domain.describe()["shape"]
 
     def test_images_of_one_size_are_reduced_where_that_is_asked_for(self):
         images = np.repeat(np.arange(8, dtype=np.uint8)[:, None, None] * 30, 20, 1).repeat(10, 2)

@@ -23,9 +23,7 @@ def _widths(value: Any) -> Any:
 
 
 def _several(value: Any) -> Any:
-    """A list as a tuple; one word as a tuple of one, and None as one of none."""
-    if value is None:
-        return ()
+    """A list as a tuple; one word as a tuple of one."""
     return (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list) else value
 
 
@@ -40,7 +38,7 @@ Widths = Annotated[Literal["auto"] | tuple[PositiveInt, ...], BeforeValidator(_w
 Count = Annotated[PositiveInt, BeforeValidator(_plain)]
 Epochs = Annotated[int, Field(gt=0, le=1_000_000), BeforeValidator(_plain)]
 Number = Annotated[float, BeforeValidator(_plain)]
-Augmentations = Annotated[tuple[Literal["flip", "shift", "crop"], ...], BeforeValidator(_several)]
+Augmentations = Annotated[tuple[Literal["flip", "shift", "crop"], ...] | None, BeforeValidator(_several)]
 Seed = Annotated[Any, AfterValidator(_seed)]
 
 
@@ -48,26 +46,20 @@ class SharedOptions(Options):
     latent_dim: Count | Literal["auto"] = option(8, "latent units; 'auto' picks a number from the data")
     hidden: Widths = option("auto", "widths of the hidden layers, such as (400,); the decoder mirrors the encoder")
     network: Literal["auto", "dense", "convolutional", "residual", "attention"] = option(
-        "auto", "kind of network; convolutional: images, series; residual: images; attention between columns: tables"
+        "auto", "kind of network; residual is for images, attention for tables"
     )
     activation: Literal["relu", "silu", "gelu", "tanh"] = option("relu", "function between layers")
-    data: str = option(
-        "auto", "what rows are: 'table', 'image', 'counts', 'series', 'text', 'words' (of texts), or told by their type"
-    )
-    likelihood: str = option(
-        "auto", "noise of numbers or pixels, such as 'gaussian'; of texts the symbols, 'bytes' or 'byte_pairs'"
-    )
+    data: str = option("auto", "what rows are, such as 'series', 'counts' or 'words'; else by their type")
+    likelihood: str = option("auto", "noise of numbers or pixels, such as 'gaussian'; of texts their symbols")
     largest_side: Count | Literal["auto"] = option(
-        "auto", "images: a longer side is reduced to this; 'auto': 64 where sizes differ, else as they are"
+        "auto", "images: a longer side is reduced to this; 'auto': 64 where sizes differ"
     )
-    augment: Augmentations = option(
-        (), "images: how training changes them at random; any of flip, shift, crop, such as (shift, crop)"
-    )
+    augment: Augmentations = option(None, "images: random changes in training; any of flip, shift and crop")
     missing: Literal["auto", "ignored", "modelled"] = option(
-        "auto", "whether missing cells of a table have a probability; 'auto': with 'autoregressive' alone"
+        "auto", "whether missing cells have a probability; 'auto': with 'autoregressive' alone"
     )
     prior: Literal["own", "flow_matching", "flow"] = option(
-        "own", "what new codes are drawn from: the model's prior, or a flow fitted to the rows' codes"
+        "own", "what new codes are drawn from: the model's prior, or a flow fitted to codes"
     )
     epochs: Epochs | Literal["auto"] = option("auto", "passes over the rows; 'auto' aims at 4,000 steps")
     batch_size: Count = option(128, "rows per step")

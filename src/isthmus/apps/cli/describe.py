@@ -210,7 +210,7 @@ def _bounds(schema: dict[str, Any]) -> str:
     if "enum" in schema:
         return ", ".join(map(str, schema["enum"]))
     if schema.get("type") == "array":
-        return "widths"
+        return f"some of {_bounds(schema['items'])}" if "enum" in schema.get("items", {}) else "widths"
     signs = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
     limits = [f"{sign} {schema[name]:g}" for name, sign in signs.items() if name in schema]
     kinds = {"integer": "whole number", "number": "number", "boolean": "true, false", "null": "none", "string": "text"}

@@ -243,8 +243,8 @@ class Image(Domain):
 
     def notes(self) -> list[str]:
         if self.canvas is not None:
-            smallest, largest = (f"{sides[0]}×{sides[1]}" for sides in self._smallest_and_largest())
-            notes = [f"images of {smallest} to {largest} pixels; sizes are modelled too"] if self.canvas.varied else []
+            high, wide = (_span(sides) for sides in (self.canvas.heights, self.canvas.widths))
+            notes = [f"images {high} pixels high and {wide} wide; sizes are modelled too"] if self.canvas.varied else []
             if self.canvas.reduces:
                 side = self.canvas.largest_side
                 notes.append(
@@ -258,10 +258,6 @@ class Image(Domain):
                 "come back in their own size; largest_side=N sets another bound"
             ]
         return []
-
-    def _smallest_and_largest(self) -> list[tuple[int, int]]:
-        assert self.canvas is not None
-        return [(self.canvas.heights[end], self.canvas.widths[end]) for end in (0, -1)]
 
     def surprises(self, rows: Rows) -> list[str]:
         images = self._one_by_one(rows)
@@ -500,8 +496,7 @@ class Image(Domain):
         channels, height, width = self.event
         shape = f"{height} × {width} pixels"
         if self.canvas is not None:
-            sides = [" × ".join(map(str, sides)) for sides in self._smallest_and_largest()]
-            shape = f"{sides[0]} to {sides[1]} pixels" if self.canvas.varied else f"{sides[0]} pixels"
+            shape = f"{_span(self.canvas.heights)} × {_span(self.canvas.widths)} pixels"
             if self.canvas.reduces:
                 shape += f", worked on within {height} × {width}"
         elif self.own_shape != self.shape:
@@ -526,6 +521,10 @@ def _canvas(facts: dict[str, Any], shape: tuple[int, ...]) -> Canvas:
         raise ValueError("pictures are reduced to a side of 1 or more")
     channels = shape[2] if len(shape) == 3 else 1
     return Canvas(channels, shape[0], shape[1], largest, *sides)
+
+
+def _span(sides: tuple[int, ...]) -> str:
+    return f"{sides[0]}" if len(sides) == 1 else f"{sides[0]}–{sides[-1]}"
 
 
 def _size(shape: tuple[int, ...]) -> str:

@@ -271,8 +271,8 @@ class Series(Domain):
         return scale.joined(lengths, scale.ended(lengths, values))
 
     def _convolutional(self, options: NetworkOptions) -> bool:
-        if options.network == "attention":
-            raise OptionError("network='attention' is for tables; for series leave it at 'auto'")
+        if options.network in ("attention", "residual"):
+            raise OptionError(f"network='{options.network}' is not for series; leave it at 'auto'")
         if options.network == "auto":
             return self.steps * self.channels > MOST_DENSE_VALUES
         return options.network == "convolutional"

@@ -214,9 +214,10 @@ class Table(Domain):
 
     def _widths(self, features: int, options: NetworkOptions) -> tuple[int, ...]:
         """Twice the features, as a power of two between 64 and 512, in two layers."""
-        if options.network == "convolutional":
+        if options.network in ("convolutional", "residual"):
             raise OptionError(
-                "network='convolutional' is for images; for a table leave it at 'auto', or give 'dense' or 'attention'"
+                f"network='{options.network}' is for images; for a table leave it at 'auto', or give 'dense' or "
+                "'attention'"
             )
         if not isinstance(options.hidden, str):
             return options.hidden
