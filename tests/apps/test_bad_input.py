@@ -89,7 +89,8 @@ BAD_DATA: list[tuple[str, Make, list[str]]] = [
     ("ragged rows", _bytes("data.csv", b"a,b\n1,2\n3\n"), ["data.csv", "row"]),
     ("folder without images", _folder_without_images, ["pictures", "images"]),
     ("zero-byte images", _zero_byte_images, ["07.png", "empty"]),
-    ("text file", _bytes("data.txt", b"once upon a time"), ["data.txt"]),
+    ("text in Latin-1", _bytes("data.txt", "un café\ndeux\n".encode("latin-1")), ["data.txt", "line 1", "utf-8"]),
+    ("text of blank lines", _bytes("data.txt", b"\n \n"), ["data.txt", "no text"]),
     ("array of objects", _array(np.array([{"a": 1}, None], dtype=object)), ["data.npy", "objects"]),
 ]
 IDS = [name for name, _, _ in BAD_DATA]
