@@ -146,7 +146,8 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help=f"folder that holds {FILE}")
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--latent", type=int, default=16)
-    parser.add_argument("--free-bits", type=float, default=0.3)
+    parser.add_argument("--free-bits", type=float, default=0.4)
+    parser.add_argument("--warmup", type=float, default=1.0, help="epochs")
     parser.add_argument("--verses", type=int, default=60, help="held-out verses that get 1,000 codes each")
     parser.add_argument("--rows", type=int, help="learn from this many verses only, and hold out a tenth as many")
     parser.add_argument("--seed", type=int, default=0)
@@ -165,6 +166,7 @@ def main() -> None:
         batch_size=BATCH,
         epochs=arguments.epochs,
         free_bits=arguments.free_bits,
+        warmup=arguments.warmup,
         validation_fraction=0,
         random_state=arguments.seed,
     ).fit(texts[learned].tolist())

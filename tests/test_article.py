@@ -123,15 +123,16 @@ def test_the_vae_has_a_decoder_a_positive_scale_and_a_kl_term(vae, digits):
 
 
 @pytest.mark.slow
-def test_a_hundred_epochs_show_what_the_two_models_are_for(article, digits):
-    """Seen: 0.6, 18.8 of 25.3, 11.6 against 0.6, and 25.2 nats; the margins leave room for other processors."""
+def test_training_shows_what_the_two_models_are_for(article, digits):
+    """Fewer epochs than the example's hundred, which makes all of it plainer still. Seen with another seed: 1.2, 20.4
+    of 25.3, 14.4 against 1.2, and 25.3 nats; the margins leave room for other processors."""
     train, test = digits
     pixels = train.mean(0).ravel()
     ignorant = article.cross_entropy(test, np.broadcast_to(pixels, (len(test), INPUTS))).sum(1).mean()
     found = {
-        "ae": article.summary(article.autoencoder().fit(train), train, test),
-        "vae": article.summary(article.vae().fit(train), train, test),
-        "averaged": article.summary(article.vae(beta=float(INPUTS)).fit(train), train, test),
+        "ae": article.summary(article.autoencoder(epochs=70).fit(train), train, test),
+        "vae": article.summary(article.vae(epochs=50).fit(train), train, test),
+        "averaged": article.summary(article.vae(epochs=25, beta=float(INPUTS)).fit(train), train, test),
     }
     # The autoencoder has room to copy; the VAE pays for its codes, and is a model of the rows.
     assert found["ae"]["test"] < 3.0

@@ -12,11 +12,13 @@ import pytest
 
 from isthmus.apps.cli import main
 from isthmus.estimator.fitting import Fitting
+from isthmus.training.run import Plan
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^```(python|sh)\n(.*?)^```", re.MULTILINE | re.DOTALL)
-# Enough for what the pages assert.
+# Pages whose models are large, and how many epochs are enough for what these pages assert.
+LONG_TRAINING = ("README.md", "article.md", "getting_started.md")
 MOST_EPOCHS = 12
 
 
@@ -38,22 +40,25 @@ def test_every_page_with_code_is_found():
     assert {"README.md", "getting_started.md", "article.md", "data.md"} <= with_code
 
 
-@pytest.fixture
-def brief_training(monkeypatch):
+def train_briefly(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The pages' code must run and what it asserts must hold; how good models get in more epochs is tested elsewhere.
     Processes of a comparison's own would know nothing of this, and take longer to start than to train so briefly."""
-    plan = Fitting.plan
-    monkeypatch.setattr(
-        Fitting, "plan", lambda own, rows: replace(planned := plan(own, rows), epochs=min(planned.epochs, MOST_EPOCHS))
-    )
     monkeypatch.setattr("isthmus.estimator.detector.STEPS", 20)
     monkeypatch.setattr("isthmus.comparison.compare.workers", lambda *_: 1)
+    if page.name in LONG_TRAINING:
+        plan = Fitting.plan
+
+        def shorter(own: Fitting, rows: int) -> Plan:
+            planned = plan(own, rows)
+            return replace(planned, epochs=min(planned.epochs, MOST_EPOCHS))
+
+        monkeypatch.setattr(Fitting, "plan", shorter)
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("brief_training")
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page)], ids=lambda page: page.name)
 def test_code_in_the_documentation_runs(page, tmp_path, monkeypatch, capsys):
+    train_briefly(page, monkeypatch)
     monkeypatch.chdir(tmp_path)
     names: dict = {"__name__": "documentation"}
     for line, language, text in blocks(page):

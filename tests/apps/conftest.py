@@ -42,6 +42,12 @@ def penguins_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture
+def compared_in_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Starting others takes longer than what small comparisons do; that they give the same is tested elsewhere."""
+    monkeypatch.setattr("isthmus.comparison.compare.workers", lambda *_: 1)
+
+
 @pytest.fixture(scope="session")
 def digits_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An autoencoder of the bundled images."""

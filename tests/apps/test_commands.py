@@ -460,6 +460,7 @@ class TestDescriptions:
         assert listed[-1]["options"]["properties"]["beta"]["minimum"] == 0
 
 
+@pytest.mark.usefixtures("compared_in_one_process")
 class TestCompare:
     @pytest.mark.slow
     def test_digits_give_a_report_facts_and_models(self, tmp_path: Path) -> None:

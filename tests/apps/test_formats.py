@@ -60,6 +60,7 @@ def test_times_in_a_csv_file_suit_rows_that_keep_them_as_text(rows: pa.Table, tm
     assert np.array_equal(np.load(tmp_path / "csv.npy"), np.load(tmp_path / "parquet.npy"))
 
 
+@pytest.mark.usefixtures("compared_in_one_process")
 def test_test_rows_are_read_as_the_training_rows_are(rows: pa.Table, tmp_path: Path) -> None:
     write_table(rows, tmp_path / "rows.parquet")
     write_table(rows, tmp_path / "rows.csv")

@@ -17,13 +17,16 @@ from threadpoolctl import threadpool_limits
 
 import isthmus
 from isthmus.comparison.coding import negative_bound
-from isthmus.compression.latent.codec import LatentCodec
+from isthmus.compression.latent.codec import NOISES, LatentCodec
 from isthmus.core.errors import DataError
 from isthmus.estimator.base import Estimator
 from isthmus.files.bundled import read_bundled
 
 DIGITS = read_bundled("digits").rows
 PENGUINS = read_bundled("penguins").rows
+
+# Trying every rounding of the weights takes seconds a model: most are tried at two, one at all.
+TWO_NOISES = (0.005, 0.02)
 
 KINDS: dict[str, tuple[Any, Any, dict[str, Any]]] = {
     "VAE, digits": (isthmus.VAE, DIGITS[:900], {"latent_dim": 6, "epochs": 15}),
@@ -48,15 +51,17 @@ def fitted() -> Any:
     def get(kind: str) -> tuple[Estimator, LatentCodec, Any]:
         if kind not in made:
             build, rows, options = KINDS[kind]
-            made[kind] = *_codec(build(random_state=0, **options), rows), rows
+            noises = NOISES if kind == "VAE, digits" else TWO_NOISES
+            made[kind] = *_codec(build(random_state=0, **options), rows, noises), rows
         return made[kind]
 
     return get
 
 
-def _codec(estimator: Estimator, rows: Any) -> tuple[Estimator, LatentCodec]:
+def _codec(estimator: Estimator, rows: Any, noises: tuple[float, ...] = TWO_NOISES) -> tuple[Estimator, LatentCodec]:
     estimator.fit(rows)
-    return estimator, LatentCodec.from_model(estimator.model_, estimator.domain_, estimator.domain_.tensors(rows))
+    x = estimator.domain_.tensors(rows)
+    return estimator, LatentCodec.from_model(estimator.model_, estimator.domain_, x, noises=noises)
 
 
 def again(codec: LatentCodec) -> LatentCodec:

@@ -79,7 +79,7 @@ def test_what_is_written_is_read(tmp_path, shape):
 @pytest.mark.parametrize(
     ("part", "change", "said"),
     [
-        ("machine", {}, "ID,TIME"),
+        ("minute", {}, "ID,TIME"),
         ("machine,hour", {}, "no column 'hour'"),
         ("machine,minute,load", {}, "names more than two columns.*--drop"),
         ("machine,machine", {}, "both the series and the time"),

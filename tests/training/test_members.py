@@ -257,7 +257,7 @@ def test_a_step_draws_the_numbers_that_the_reference_draws() -> None:
 @pytest.mark.parametrize("kind", [EAGER, Kind("traced")])
 def test_half_precision_in_company(name: str, kind: Kind) -> None:
     """Products of a stack are taken in the precision of those of one model, in which sums differ by a few per cent."""
-    plans = [plan(seed, precision="bfloat16") for seed in (1, 2)]
+    plans = [Plan(1, 16, 5e-3, precision="bfloat16", seed=seed) for seed in (1, 2)]
     stacked = [made(name, seed=each.seed) for each in plans]
     outcomes = train_together(stacked, rows(), rows(40, seed=9), plans, as_is, kind=kind)
     for variant, own, outcome in zip(stacked, plans, outcomes, strict=True):

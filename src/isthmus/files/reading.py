@@ -142,8 +142,7 @@ def _read_file(path: Path, part: str | None, text: Sequence[str]) -> Source:
         _refuse_part(path, part)
         rows, ids, notes = texts.read_lines(path)
         return Source(path.stem, rows, row_ids=ids, notes=notes)
-    spelt = text if part is None else (*text, part)
-    table, notes = _SPELT[ending](path, spelt) if ending in _SPELT else _TYPED[ending](path)
+    table, notes = _SPELT[ending](path, text) if ending in _SPELT else _TYPED[ending](path)
     return Source(path.stem, table, notes=notes)
 
 

@@ -7,6 +7,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.mixture import GaussianMixture as ExpectationMaximisation
 from torch import Tensor, nn
 
 from ..core.randomness import Randomness
@@ -76,10 +78,6 @@ class GaussianMixture(FittedPrior):
 
     def fit(self, codes: Tensor, randomness: Randomness, components: int = 10, limit: int = 20_000) -> None:
         """Fit to codes (rows, latent_dim); fewer components where there are few rows, at most `limit` rows used."""
-        # Scikit-learn takes longer to import than a small model to train, and few priors need it.
-        from sklearn.exceptions import ConvergenceWarning
-        from sklearn.mixture import GaussianMixture as ExpectationMaximisation
-
         draws = randomness.numpy()
         sample = codes.detach().cpu().double().numpy()
         if len(sample) > limit:

@@ -69,7 +69,7 @@ class TextLikelihood(Likelihood):
         text = Written.of(x, self.head.count)
         return self._features(self._logs(text) if self.context else self._logs_alone(text), x, text)
 
-    def objective(self, x: Tensor) -> Tensor:
+    def objective(self, x: Tensor, seen: Tensor | None = None) -> Tensor:
         """The mean of `log_prob` and of that without context, weighted."""
         text = Written.of(x, self.head.count)
         logs = torch.lerp(self._logs(text), self._logs_alone(text), ALONE)
