@@ -354,9 +354,9 @@ class TestRefusals:
         assert "column 'vae0' is missing" in message and not (tmp_path / "rows").exists()
 
     def test_a_model_of_images(self, penguins: Path, digits_model: Path, tmp_path: Path) -> None:
-        assert "fitted to image data" in refused("encode", digits_model, penguins, "--out", tmp_path / "o")
+        assert "fitted to images" in refused("encode", digits_model, penguins, "--out", tmp_path / "o")
         given = ("--engine", "local", "--out", tmp_path / "o")
-        assert "makes images" in refused("generate", digits_model, "-n", 3, *given)
+        assert "makes no rows of a table" in refused("generate", digits_model, "-n", 3, *given)
         assert not (tmp_path / "o").exists()
 
     def test_an_engine_for_what_is_no_folder(self, penguins: Path, penguins_model: Path, tmp_path: Path) -> None:

@@ -86,15 +86,15 @@ def test_fewer_rows_than_latent_units():
     "kind,rows,says",
     [
         ("array", ARRAY[:, :2], "X has 2 features, but VAE is expecting 3 features"),
-        ("array", IMAGES, "fitted to table data; an array of shape 30×6×6"),
+        ("array", IMAGES, "fitted to a table; an array of shape 30×6×6"),
         ("array", altered(ARRAY, (0, 2), np.nan), "row 0, column 2"),
         ("array", ARRAY[:0], "0 sample"),
         ("frame", FRAME.assign(b="blue"), "column 'b'"),
         ("frame", FRAME[:0], "no rows"),
         ("arrow", pa.table(FRAME[["a", "c"]]), "column 'b' is missing"),
         ("images", IMAGES[:, :5], "6×6"),
-        ("images", DRAWS.standard_normal((5, 36)), "fitted to image data"),
-        ("images", FRAME, "X has 3 features, but VAE is expecting 36 features"),
+        ("images", DRAWS.standard_normal((5, 36)), "fitted to images"),
+        ("images", FRAME, "fitted to images; a DataFrame of 30×3 cannot be that"),
         ("images", IMAGES[:0], "no rows"),
     ],
 )

@@ -55,9 +55,7 @@ class PartWriter:
         self.estimator = load(job.model) if job.command == "score" else load_estimator(job.model)
         domain = self.estimator.domain_
         if domain.picture_kind != "table":
-            raise DataError(
-                f"{job.model}: was fitted to {domain.name} data; a folder of Parquet holds the rows of tables"
-            )
+            raise DataError(f"{job.model}: was fitted to {domain.called}; a folder of Parquet holds the rows of tables")
         self.names = [] if job.command == "score" else [str(name) for name in self.estimator.get_feature_names_out()]
         widest = max(len(domain.column_names), len(self.names), 1)
         # Whole batches of the model, so that no slice is computed in part.
