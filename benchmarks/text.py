@@ -115,9 +115,9 @@ def likelihoods(model: isthmus.VAE, learned: list[str], held_out: list[str], epo
     print(table("Nats for a held-out verse", columns, rows), flush=True)
     for name, difference in (("20 codes", by_few - alone), ("1,000 codes", by_many - alone[:few])):
         error = difference.std(ddof=1) / math.sqrt(len(difference))
-        print(
-            f"\nThe VAE is {difference.mean():.2f} ± {error:.2f} nats better, by {name} (standard error over verses)."
-        )
+        verdict = "better" if difference.mean() > 0 else "worse"
+        figure = f"{abs(difference.mean()):.2f} ± {error:.2f} nats {verdict}"
+        print(f"\nThe VAE is {figure}, by {name} (standard error over verses).")
 
 
 def neighbours(model: isthmus.VAE, learned: list[str], held_out: list[str], books: tuple[np.ndarray, ...]) -> None:
