@@ -236,7 +236,8 @@ class Generator(_Estimator):
     Options:
         latent_dim: latent units; 'auto' picks a number from the data (default 8)
         beta: weight on the KL term; 1 gives the evidence lower bound (default 1.0)
-        free_bits: nats each latent unit may carry before its KL is charged (default 0.0)
+        free_bits: nats each latent unit may carry before its KL is charged; 'auto': 0.2 for texts, else 0
+    (default 'auto')
         warmup: epochs over which the KL term's weight rises from 0, at most half of all (default 0.0)
         mask_fraction: share of cells hidden from the encoder in training (tables, counts, series) (default 0.0)
         kl: how the KL term is found (default 'closed form')
@@ -277,7 +278,7 @@ class Generator(_Estimator):
         latent_dim: int | Literal["auto"] = 8,
         *,
         beta: float = 1.0,
-        free_bits: float = 0.0,
+        free_bits: float | Literal["auto"] = "auto",
         warmup: float = 0.0,
         mask_fraction: float = 0.0,
         kl: Literal["closed form", "sampled"] = "closed form",
@@ -527,7 +528,8 @@ class VAE(_Estimator):
     Options:
         latent_dim: latent units; 'auto' picks a number from the data (default 8)
         beta: weight on the KL term; 1 gives the evidence lower bound (default 1.0)
-        free_bits: nats each latent unit may carry before its KL is charged (default 0.0)
+        free_bits: nats each latent unit may carry before its KL is charged; 'auto': 0.2 for texts, else 0
+    (default 'auto')
         warmup: epochs over which the KL term's weight rises from 0, at most half of all (default 0.0)
         mask_fraction: share of cells hidden from the encoder in training (tables, counts, series) (default 0.0)
         kl: how the KL term is found (default 'closed form')
@@ -567,7 +569,7 @@ class VAE(_Estimator):
         latent_dim: int | Literal["auto"] = 8,
         *,
         beta: float = 1.0,
-        free_bits: float = 0.0,
+        free_bits: float | Literal["auto"] = "auto",
         warmup: float = 0.0,
         mask_fraction: float = 0.0,
         kl: Literal["closed form", "sampled"] = "closed form",

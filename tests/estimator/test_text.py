@@ -35,6 +35,15 @@ def test_codes_tell_the_two_kinds_apart(fitted):
     assert codes.shape == (100, 2) and apart > 2 * codes[kinds == 0].std(0).max()
 
 
+def test_units_of_texts_carry_something_for_nothing_unless_told_otherwise(fitted):
+    numbers = np.random.default_rng(0).normal(size=(40, 3))
+    assert fitted.model_.free_bits == 0.2
+    assert isthmus.VAE(2, epochs=1).fit(numbers).model_.free_bits == 0
+    assert isthmus.VAE(2, epochs=1, free_bits=0.5).fit(numbers).model_.free_bits == 0.5
+    with pytest.raises(OptionError, match=r"free_bits=-1.* of VAE"):
+        isthmus.VAE(2, free_bits=-1).fit(numbers)
+
+
 def test_what_comes_out_is_texts(fitted):
     new = fitted.sample(40, random_state=1)
     assert isinstance(new, list) and len(new) == 40 and all(isinstance(text, str) for text in new)

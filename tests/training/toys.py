@@ -42,6 +42,8 @@ class Head(nn.Module):
 
 
 class Networks:
+    free_bits = 0.0
+
     def encoder(self, outputs: int, hides_cells: bool = False) -> Encoder:
         return Encoder(nn.Identity(), Perceptron(FEATURES, (8,), outputs))
 

@@ -78,6 +78,8 @@ class Domain(ABC):
     augmentations: ClassVar[tuple[str, ...]] = ()  # what `augment=` may hold
     # Whether a row is numbers and categories side by side, so that distances and missing cells mean something.
     side_by_side: bool = True
+    # Nats that each latent unit may carry for nothing, where a decoder would else learn to do without codes.
+    free_bits: float = 0.0
     # So many fitted rows say, at most, which scores are unusual.
     calibration_rows: ClassVar[int] = 5_000
     # How many numbers networks hold for each cell while they go through a row; it says how many rows a batch has.
@@ -293,6 +295,10 @@ class DomainNetworks:
 
     def __init__(self, domain: Domain, options: NetworkOptions):
         self.domain, self.options = domain, options
+
+    @property
+    def free_bits(self) -> float:
+        return self.domain.free_bits
 
     def encoder(self, outputs: int, hides_cells: bool = False) -> Encoder:
         return self.domain.encoder(outputs, self.options, hides_cells)

@@ -26,6 +26,11 @@ class VariantOptions(Options):
 class Networks(Protocol):
     """Makes the networks that suit the data; the variant says only how many numbers go in and out."""
 
+    @property
+    def free_bits(self) -> float:
+        """Nats that each unit may carry for nothing, where decoders of such data could do without codes; else 0."""
+        ...
+
     def encoder(self, outputs: int, hides_cells: bool = False) -> Encoder: ...
 
     def decoder(self, inputs: int, shared_noise: bool = False) -> nn.Module: ...

@@ -3,6 +3,7 @@
 from typing import ClassVar, Literal
 
 import torch
+from pydantic import NonNegativeFloat
 from torch import Tensor
 
 from ..core.options import option
@@ -16,7 +17,9 @@ from .base import GaussianVariant, Networks, VariantOptions
 
 class VAEOptions(VariantOptions):
     beta: float = option(1.0, "weight on the KL term; 1 gives the evidence lower bound", low=0, weight=True)
-    free_bits: float = option(0.0, "nats each latent unit may carry before its KL is charged", low=0)
+    free_bits: NonNegativeFloat | Literal["auto"] = option(
+        "auto", "nats each latent unit may carry before its KL is charged; 'auto': 0.2 for texts, else 0"
+    )
     warmup: float = option(0.0, "epochs over which the KL term's weight rises from 0, at most half of all", low=0)
     mask_fraction: float = option(
         0.0, "share of cells hidden from the encoder in training (tables, counts, series)", low=0, high=0.9
@@ -39,10 +42,11 @@ class VAE(GaussianVariant[VAEOptions]):
     def __init__(self, networks: Networks, latent_dim: int, options: VAEOptions):
         super().__init__(networks, latent_dim, options)
         self.warmup_epochs = options.warmup
+        self.free_bits = networks.free_bits if options.free_bits == "auto" else options.free_bits
 
     @property
     def idle_units_change_nothing(self) -> bool:
-        return self.options.free_bits == 0  # else a unit at its floor counts, though it carries nothing
+        return self.free_bits == 0  # else a unit at its floor counts, though it carries nothing
 
     def build_encoder(self, networks: Networks) -> Encoder:
         return networks.encoder(2 * self.latent_dim, hides_cells=self.options.mask_fraction > 0)
@@ -68,4 +72,4 @@ class VAE(GaussianVariant[VAEOptions]):
         """KL(q(z|x) ‖ p(z)) in nats, shape (rows,)."""
         sampled = self.options.kl == "sampled"
         per_unit = posterior.sampled_kl_per_unit(z) if sampled else posterior.kl_per_unit()
-        return free_bits(per_unit, self.options.free_bits).sum(-1)
+        return free_bits(per_unit, self.free_bits).sum(-1)

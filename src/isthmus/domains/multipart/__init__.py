@@ -51,6 +51,7 @@ class Multipart(Domain):
         self.counts = counts  # how many features each part has
         self.layout = Layout(events)
         self.side_by_side = all(part.side_by_side for part in self.parts.values())
+        self.free_bits = max(part.free_bits for part in self.parts.values())
         self.family = ", ".join(f"{name}: {part.family}" for name, part in self.parts.items())
 
     @classmethod

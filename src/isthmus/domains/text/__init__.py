@@ -39,6 +39,7 @@ class Text(Domain):
     likelihoods: ClassVar[tuple[str, ...]] = ALPHABETS
     checks_rows: ClassVar[bool] = True
     side_by_side: bool = False
+    free_bits: float = 0.2
     detectable: ClassVar[bool] = False
     calibration_rows: ClassVar[int] = 1_000
     numbers_per_cell: ClassVar[int] = 512
