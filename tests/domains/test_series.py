@@ -178,7 +178,7 @@ class TestBadSeries:
     def test_options_that_are_for_others(self):
         with pytest.raises(OptionError, match="tables"):
             Series.fit(some_waves(), missing="modelled")
-        with pytest.raises(OptionError, match="tables"):
+        with pytest.raises(OptionError, match="not for series"):
             Series.fit(some_waves()).encoder(2, NetworkOptions(network="attention"))
 
     def test_a_series_of_missing_values_alone_is_a_row(self):

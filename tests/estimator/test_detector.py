@@ -164,7 +164,7 @@ def test_images_are_scored_and_have_no_columns_to_blame():
         ({"contamination": "some"}, "contamination='some'"),
         ({"false_alarm_rate": 0}, "false_alarm_rate=0"),
         ({"members": 0}, "members=0"),
-        ({"data": "text"}, "text"),
+        ({"data": "letters"}, "letters"),
         ({"held_out": 0.8}, "held_out=0.8"),
     ],
 )
@@ -248,7 +248,8 @@ def test_whole_numbers_and_dates_have_the_same_tensors_with_heavy_tails():
     other, x = domain.with_heavy_tails(), domain.tensors(rows)
     assert not domain.density.any() and other.density.all()
     assert np.array_equal(other.matrix(x), domain.matrix(x)) and np.array_equal(other.values(x), domain.values(x))
-    assert other.features()(x).equal(domain.features()(x))
+    # Calendar parts of dates are left to models that look for more than what is far out.
+    assert other.features()(x).equal(domain.features()(x)[:, :2])
 
 
 def test_dissimilarity_is_the_sum_of_logarithms():

@@ -9,7 +9,7 @@ from . import planted
 
 @pytest.fixture(scope="session")
 def model() -> isthmus.VAE:
-    """Of a table of two factors, with four units: two too many."""
-    return isthmus.VAE(4, hidden=(32,), epochs=60, learning_rate=5e-3, random_state=0, device="cpu").fit(
+    """Of a table of two factors, with four units: two too many. After half of the epochs units mix the factors."""
+    return isthmus.VAE(4, hidden=(32,), epochs=120, learning_rate=5e-3, random_state=0, device="cpu").fit(
         planted.table()
     )  # pyright: ignore[reportReturnType]
