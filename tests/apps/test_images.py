@@ -94,3 +94,12 @@ def test_maps_are_of_images_and_go_to_a_new_folder(
         maps.write_text("a file")
     ended = run("score", fitted, rows, "--out", tmp_path / "s.csv", "--maps", maps)
     assert ended.status == 2 and len(ended.err.splitlines()) == 1 and word in ended.err
+
+
+def test_where_maps_cannot_go_no_scores_are_written_either(digits_model: Path, tmp_path: Path) -> None:
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "mine.txt").write_text("keep")
+    for maps in (tmp_path / "full", tmp_path / "s.csv"):
+        ended = run("score", digits_model, "digits", "--out", tmp_path / "s.csv", "--maps", maps)
+        assert ended.status == 2 and len(ended.err.splitlines()) == 1
+        assert [path.name for path in tmp_path.iterdir()] == ["full"]

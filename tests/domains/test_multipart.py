@@ -39,7 +39,12 @@ class TestParts:
         some = parts[[3, 1]]
         np.testing.assert_array_equal(some["photo"], parts["photo"][[3, 1]])
         assert some["reading"]["watts"].tolist() == parts["reading"]["watts"].iloc[[3, 1]].tolist()
-        assert len(parts[5:8]) == 3 and list(parts) == ["photo", "reading"] and parts.shape == (240, 2)
+        assert (
+            len(parts[5:8]) == 3
+            and len(parts[4]) == 1
+            and list(parts) == ["photo", "reading"]
+            and parts.shape == (240, 2)
+        )
 
     @pytest.mark.parametrize(
         ("rows", "said"),
@@ -97,6 +102,8 @@ class TestComposition:
 
     def test_notes_and_surprises_say_which_part(self, domain):
         rows = lamps(60, seed=1)
+        left_out = domain.surprises(rows | {"note": np.zeros((60, 2))})[0]
+        assert "left out: note" in left_out
         rows["reading"].loc[3, "state"] = "broken"
         (said,) = [sentence for sentence in domain.surprises(rows) if "broken" in sentence or "state" in sentence]
         assert said.startswith("reading: ")
@@ -154,6 +161,13 @@ class TestModels:
             np.median(model.score_samples(mixed)) < np.median(model.score_samples(rows)) - 15
         )  # of which usual ones spread by 4
         assert (model.predict(mixed) == -1).mean() > 0.9 > 0.2 > (model.predict(rows) == -1).mean()
+
+    def test_a_detector_of_parts_is_saved_too(self, tmp_path):
+        rows = lamps(80, seed=4)
+        detector = isthmus.Detector(members=1, random_state=0).fit(rows)
+        detector.save(tmp_path / "d.safetensors")
+        again = isthmus.load(tmp_path / "d.safetensors")
+        np.testing.assert_array_equal(again.score_samples(rows), detector.score_samples(rows))
 
     def test_a_saved_model_is_the_same(self, model, tmp_path):
         model.save(tmp_path / "m.safetensors")

@@ -190,6 +190,8 @@ class TestBadTexts:
             (["a", None], "text 1: is missing"),
             (["a", float("nan")], "text 1: is missing"),
             (pd.Series(["a", pd.NA]), "text 1: is missing"),
+            (pd.Series(["a", pd.NA], dtype="string"), "text 1: is missing"),
+            (["a", np.zeros(2)], "text 1: .*of type ndarray"),
             (["a", 3.5], r"text 1: 3\.5 is of type float"),
             (["a", b"b"], "text 1: is bytes"),
             (["a", ["b"]], "text 1: .* is of type list"),

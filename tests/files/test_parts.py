@@ -63,6 +63,14 @@ def test_what_is_written_is_read(tmp_path):
         write_rows(rows, tmp_path / "new.csv")
 
 
+def test_images_of_sizes_of_their_own_are_a_folder(tmp_path):
+    images = [PHOTOS[0], PHOTOS[1, :2], PHOTOS[2, :, :3]]
+    write_rows(Parts({"photo": images, "cells": pa.table({"x": [1.5, 2.0, 3.0]})}), tmp_path / "new")
+    back = read(f"photo={tmp_path}/new/photo,cells={tmp_path}/new/cells.csv").rows["photo"]
+    for own, other in zip(images, back, strict=True):
+        np.testing.assert_array_equal(own, other[..., 0])
+
+
 def test_a_failed_part_leaves_no_folder(tmp_path):
     rows = Parts({"photo": PHOTOS, "cells": pa.table({"x": pa.array([[1], [2], [3], [4], [5]])})})
     with pytest.raises(DataError):

@@ -26,7 +26,11 @@ class ArrayCodec(Codec):
     @classmethod
     def fit(cls, rows: np.ndarray) -> "ArrayCodec":
         if rows.dtype.kind not in "biufc" or not rows.ndim:
-            held = "texts" if rows.dtype.kind in "OU" and rows.ndim == 1 else f"an array of {rows.dtype}"
+            held = f"an array of {rows.dtype}"
+            if rows.ndim == 1 and len(rows) and isinstance(rows[0], str):
+                held = "texts"
+            elif rows.ndim == 1 and len(rows) and isinstance(rows[0], np.ndarray):
+                held = "rows of sizes of their own"
             raise DataError(f"{held} cannot be archived; tables, which may have columns of text, and numbers can be")
         return cls(rows.dtype.newbyteorder("<"), rows.shape[1:])
 

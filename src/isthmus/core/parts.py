@@ -36,7 +36,7 @@ class Parts:
     def __getitem__(self, which: Any) -> Any:
         if isinstance(which, str):
             return self._rows[which]
-        return self.taken(np.arange(len(self))[which])
+        return self.taken(np.atleast_1d(np.arange(len(self))[which]))
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._rows)

@@ -135,7 +135,7 @@ class Words(Counts):
 
     def describe(self) -> dict[str, Any]:
         shown = f"of each text the {MOST_TOLD} words that it has most are shown, with their counts"
-        return {"shape": f"texts as counts of {self.width:,} words", "columns": [], "pictures": shown}
+        return {"shape": f"counts of {self.width:,} words", "columns": [], "pictures": shown}
 
     def pictures(self, x: HeldRows) -> list[str]:
         """The words that each row has most, with their counts."""

@@ -53,10 +53,8 @@ def fitted_domain(rows: Rows, shared: SharedOptions) -> Domain:
     if shared.likelihood not in ("auto", *kind.likelihoods):
         others = [name for name in domains.names() if shared.likelihood in domains.find(name).likelihoods]
         elsewhere = f" is for {' and '.join(others)} data" if others else ""
-        known = ", ".join(kind.likelihoods)
-        raise OptionError(
-            f"likelihood={shared.likelihood!r}{elsewhere}: for {kind.name} data it is 'auto' or one of {known}"
-        )
+        known = f"'auto' or one of {', '.join(kind.likelihoods)}" if kind.likelihoods else "'auto'"
+        raise OptionError(f"likelihood={shared.likelihood!r}{elsewhere}: for {kind.name} data it is {known}")
     if rows.shape[0] < 2:
         raise DataError("1 sample (one row) is too few to learn from; give at least 2 rows")
     return domain_of(kind, rows, shared)
@@ -189,7 +187,10 @@ def _check_finite(rows: np.ndarray, gaps: bool) -> None:
 
 def _text_place(X: Any) -> str | None:
     """Where a 2-D array holds text that is no number, if it does."""
-    cells = np.asarray(X)
+    try:
+        cells = np.asarray(X)
+    except ValueError:  # rows of several lengths
+        return None
     if cells.ndim != 2 or cells.dtype.kind not in "OUS":
         return None
     for (row, column), cell in np.ndenumerate(cells):

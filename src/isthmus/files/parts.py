@@ -75,6 +75,8 @@ def _ending(rows: Any) -> str:
         return ".npz"
     if are_texts(rows):
         return ".jsonl"
+    if isinstance(rows, list) and rows[0].dtype in (np.uint8, np.uint16) and rows[0].ndim in (2, 3):
+        return ""  # images of sizes of their own
     if isinstance(rows, np.ndarray) and rows.dtype != object and rows.ndim != 2:
         pictures = rows.dtype == np.uint8 and rows.ndim in (3, 4) and (rows.ndim == 3 or rows.shape[-1] in (1, 3, 4))
         return "" if pictures else ".npy"

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ...core.errors import DataError
+from ...core.errors import DataError, OptionError
 from . import arguments
 from .parts import wants_parts, write_folder
 from .screen import print_result
@@ -45,6 +45,8 @@ def score(
     """
     if maps is not None:
         arguments.check_place(maps, folder=True)
+        if maps.resolve() == out.resolve():
+            raise OptionError(f"--maps {maps}: is the place of --out as well; give each a place of its own")
     if wants_parts(data, out, engine, workers):
         arguments.check_place(out, folder=True, read=[model, data])
         write_folder("score", model, data, out, engine, workers, as_json)
@@ -62,9 +64,9 @@ def score(
         raise DataError(f"--maps: {model} is no model of images; leave it out")
     source, rows = read_rows_for(estimator, data)
     table = scores_of(estimator, rows, row_ids(source, rows.shape[0]))
-    write_table(table, out)
     if maps is not None:
         _write_maps(estimator, rows, table, maps)
+    write_table(table, out)
     scores, flags = table.column("score").to_numpy(), table.column("flag").to_numpy()
     facts = {
         "rows": len(scores),

@@ -163,8 +163,9 @@ class Multipart(Domain):
         return [f"{name}: {note}" for name, part in self.items() for note in part.notes()]
 
     def surprises(self, rows: Rows) -> list[str]:
-        own = self._own(rows)
-        return [f"{name}: {surprise}" for name, part in self.items() for surprise in part.surprises(own[name])]
+        own, more = self._own(rows), [name for name in Parts(rows) if name not in self.parts]
+        left_out = [f"parts that no fitted row had are left out: {', '.join(more)}"] if more else []
+        return left_out + [f"{name}: {each}" for name, part in self.items() for each in part.surprises(own[name])]
 
     def with_heavy_tails(self) -> "Multipart":
         return Multipart({name: part.with_heavy_tails() for name, part in self.items()}, self.events, self.counts)

@@ -228,7 +228,7 @@ class Text(Domain):
 
     def describe(self) -> dict[str, Any]:
         of = "bytes" if self.family == "bytes" else f"of {self.symbols.count:,} symbols"
-        return {"shape": f"texts of up to {self.steps:,} {of}", "columns": []}
+        return {"shape": f"up to {self.steps:,} {of}", "columns": []}
 
     def heat(self, x: Tensor, log_prob: np.ndarray) -> list[list[tuple[str, float]]]:
         return [

@@ -61,7 +61,8 @@ def _any_string(values: Any) -> bool:
 
 
 def _no_text(place: int, value: Any) -> str:
-    if value is None or value != value or type(value).__name__ == "NAType":
+    gone = value is None or type(value).__name__ == "NAType"
+    if gone or (isinstance(value, float | np.floating) and np.isnan(value)):
         return f"text {place}: is missing; leave it out, or write '' where a text is known to be empty"
     if isinstance(value, bytes):
         return f"text {place}: is bytes, not text; decode it, for example with .decode('utf-8')"
