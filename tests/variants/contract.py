@@ -337,6 +337,8 @@ def another(field: FieldInfo, value: Any) -> Any:
     choices = _choices(field)
     if choices:
         return next(choice for choice in choices if choice != value)
+    if value == "auto":
+        return 1.0  # a number that the data else decide on
     if isinstance(value, bool):
         return not value
     if isinstance(value, int) and value > 1:
