@@ -1,5 +1,6 @@
 """Picks rows out of whatever holds them."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import narwhals as nw
@@ -15,3 +16,12 @@ def taken(rows: Any, index: np.ndarray) -> Any:
     if hasattr(rows, "taken"):
         return rows.taken(index)
     return nw.from_native(rows, eager_only=True)[index.tolist()].to_native()
+
+
+def one_by_one(rows: Sequence[Any]) -> np.ndarray:
+    """Rows that come one by one, arrays of any shapes or texts, as an array of them, (rows,), of which some can be
+    picked."""
+    held = np.empty(len(rows), dtype=object)
+    for place, each in enumerate(rows):
+        held[place] = each
+    return held

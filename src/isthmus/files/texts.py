@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from ..core.errors import DataError
+from ..core.rows import one_by_one
 from .failures import damage_named, shown
 from .limits import check_bytes
 from .tables import check_utf8
@@ -32,9 +33,9 @@ def read_lines(path: Path) -> tuple[np.ndarray, list[str] | None, tuple[str, ...
     if not kept:
         raise DataError(f"{shown(path)}: holds no text; give a file with a text on each line")
     if len(kept) == len(texts):
-        return as_array(texts), None, ()
+        return one_by_one(texts), None, ()
     note = f"{len(texts) - len(kept):,} empty lines were left out; texts are called by their line"
-    return as_array([texts[place] for place in kept]), [f"line {place + 1}" for place in kept], (note,)
+    return one_by_one([texts[place] for place in kept]), [f"line {place + 1}" for place in kept], (note,)
 
 
 def read_column(table: pa.Table, name: str, path: Path) -> tuple[np.ndarray, list[str] | None, tuple[str, ...]]:
@@ -58,9 +59,9 @@ def read_column(table: pa.Table, name: str, path: Path) -> tuple[np.ndarray, lis
     if not kept:
         raise DataError(f"{shown(path)}: column '{name}' has empty cells alone; name another one")
     if len(kept) == len(texts):
-        return as_array(texts), None, ()
+        return one_by_one(texts), None, ()
     note = f"{len(texts) - len(kept):,} rows without a text in '{name}' were left out; texts are called by their row"
-    return as_array([texts[place] for place in kept]), [f"row {place}" for place in kept], (note,)
+    return one_by_one([texts[place] for place in kept]), [f"row {place}" for place in kept], (note,)
 
 
 def are_texts(rows: Any) -> bool:
@@ -82,9 +83,3 @@ def lines_of(texts: Sequence[str], path: str | Path) -> bytes:
                 f"{shown(path)}: text {place} has more than one line, and .txt holds a text on each; choose .jsonl"
             )
     return "".join(f"{text}\n" for text in texts).encode()
-
-
-def as_array(texts: Sequence[str]) -> np.ndarray:
-    held = np.empty(len(texts), dtype=object)
-    held[:] = texts
-    return held

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ...core.errors import DataError
+from ...core.rows import one_by_one
 
 MOST_CHANNELS = 4
 # Whole numbers of pictures of many sizes are held as 64-bit floats, exact up to here.
@@ -48,12 +49,8 @@ def are_surely_pictures(rows: Any) -> bool:
 
 def indexed(rows: Any) -> Any:
     """Pictures one by one as an array of arrays, of which some can be picked; other rows as they are."""
-    if not is_list_of_pictures(rows) or isinstance(rows, np.ndarray):
-        return rows
-    held = np.empty(len(rows), dtype=object)
-    for place, each in enumerate(rows):
-        held[place] = each
-    return held
+    listed = is_list_of_pictures(rows) and not isinstance(rows, np.ndarray)
+    return one_by_one(rows) if listed else rows
 
 
 def pictures_of(rows: Sequence[np.ndarray]) -> Pictures:

@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from ...core.errors import DataError
+from ...core.rows import one_by_one
 
 # Longer series are better cut into windows.
 MOST_STEPS = 65_536
@@ -35,12 +36,8 @@ def is_list_of_arrays(rows: Any) -> bool:
 
 def indexed(rows: Any) -> Any:
     """Series one by one as an array of arrays, of which some can be picked; other rows as they are."""
-    if not is_list_of_arrays(rows) or isinstance(rows, np.ndarray):
-        return rows
-    held = np.empty(len(rows), dtype=object)
-    for place, each in enumerate(rows):
-        held[place] = each
-    return held
+    listed = is_list_of_arrays(rows) and not isinstance(rows, np.ndarray)
+    return one_by_one(rows) if listed else rows
 
 
 def block(rows: Any) -> Block:

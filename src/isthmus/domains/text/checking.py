@@ -6,6 +6,7 @@ import narwhals as nw
 import numpy as np
 
 from ...core.errors import DataError
+from ...core.rows import one_by_one
 
 # How much of a text a message shows.
 MOST_SHOWN = 40
@@ -23,10 +24,7 @@ def is_text(rows: Any) -> bool:
 
 def indexed(rows: Any) -> Any:
     """Texts as an array of Python's strings, of which some can be picked."""
-    texts = _values(rows)
-    held = np.empty(len(texts), dtype=object)
-    held[:] = texts
-    return held
+    return one_by_one(_values(rows))
 
 
 def checked(rows: Any) -> list[str]:
