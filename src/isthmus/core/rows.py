@@ -18,7 +18,7 @@ def taken(rows: Any, index: np.ndarray) -> Any:
     return nw.from_native(rows, eager_only=True)[index.tolist()].to_native()
 
 
-def one_by_one(rows: Sequence[Any]) -> np.ndarray:
+def one_by_one(rows: Sequence[Any] | np.ndarray) -> np.ndarray:
     """Rows that come one by one, arrays of any shapes or texts, as an array of them, (rows,), of which some can be
     picked."""
     held = np.empty(len(rows), dtype=object)
