@@ -104,7 +104,7 @@ def test_a_model_comes_back_from_its_file(fitted, tmp_path):
 
 
 def test_byte_pairs_come_back_from_the_file(tmp_path):
-    pytest.importorskip("tokenizers")
+    pytest.importorskip("tokenizers", reason="the extra `text` is not installed")
     vae = model(likelihood="byte_pairs", epochs=2).fit(texts(200))
     vae.save(tmp_path / "m.safetensors")
     again = isthmus.load(tmp_path / "m.safetensors")

@@ -1,6 +1,7 @@
 """Rows of several parts: a table with a picture, a text or a series beside it. One code, several decoders."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
@@ -72,9 +73,9 @@ class Multipart(Domain):
     def fit(cls, rows: Rows, likelihood: str = "auto", strict: bool = True, missing: str = "auto") -> "Multipart":
         parts, held = {}, {}
         for name, own in cls.indexed(rows).items():
-            with_name = _named(name)
-            parts[name] = with_name(lambda own=own, name=name: _kind(name, own).fit(own, "auto", strict, missing))
-            held[name] = with_name(lambda own=own, name=name: parts[name].tensors(own))
+            with _named(name):
+                parts[name] = _kind(name, own).fit(own, "auto", strict, missing)
+                held[name] = parts[name].tensors(own)
         return cls(parts, *_measured(parts, held))
 
     @classmethod
@@ -89,9 +90,8 @@ class Multipart(Domain):
         tensors: dict[str, list[Tensor]] = {}
         for name, own in given[first].items():
             each = {label: rows[name] for label, rows in given.items()}
-            parts[name], tensors[name] = _named(name)(
-                lambda name=name, own=own, each=each: _kind(name, own).fit_together(each)
-            )
+            with _named(name):
+                parts[name], tensors[name] = _kind(name, own).fit_together(each)
         domain = cls(parts, *_measured(parts, {name: own[0] for name, own in tensors.items()}))
         return domain, [domain.layout.joined([_exact(own) for own in of]) for of in zip(*tensors.values(), strict=True)]
 
@@ -124,10 +124,11 @@ class Multipart(Domain):
         }
 
     def tensors(self, rows: Rows) -> Tensor:
-        own = self._own(rows)
-        return self.layout.joined(
-            [_exact(_named(name)(lambda name=name, part=part: part.tensors(own[name]))) for name, part in self.items()]
-        )
+        own, held = self._own(rows), []
+        for name, part in self.items():
+            with _named(name):
+                held.append(_exact(part.tensors(own[name])))
+        return self.layout.joined(held)
 
     def _own(self, rows: Rows) -> Parts:
         """The parts that were fitted, whatever else there is."""
@@ -182,10 +183,10 @@ class Multipart(Domain):
 
     def encoder(self, outputs: int, options: NetworkOptions, hides_cells: bool = False) -> Encoder:
         _check_network(options)
-        own = [
-            _named(name)(lambda part=part: part.encoder(SAID_BY_A_PART, options, hides_cells))
-            for name, part in self.items()
-        ]
+        own = []
+        for name, part in self.items():
+            with _named(name):
+                own.append(part.encoder(SAID_BY_A_PART, options, hides_cells))
         features = PartFeatures(self.layout, [each.features for each in own])
         return Encoder(features, PartEncoder(self.counts, [each.network for each in own], outputs, options.activation))
 
@@ -246,22 +247,21 @@ class Multipart(Domain):
 
 def _kind(name: str, rows: Rows) -> type[Domain]:
     """The domain of one part."""
-    kind = _named(name)(lambda: domains.choose(rows))
+    with _named(name):
+        kind = domains.choose(rows)
     if kind.name in ("multipart", "counts"):
         raise DataError(f"part '{name}': {kind.called} cannot be a part; give a table, images, series or texts")
     return kind
 
 
-def _named(name: str) -> Callable[[Callable[[], Any]], Any]:
-    """Calls something, and says of which part it was where that fails."""
-
-    def call(what: Callable[[], Any]) -> Any:
-        try:
-            return what()
-        except IsthmusError as failure:
-            raise type(failure)(f"part '{name}': {failure}") from None
-
-    return call
+@contextmanager
+def _named(name: str) -> Iterator[None]:
+    """Says of which part it was where something fails inside, unless that has been said."""
+    head = f"part '{name}'"
+    try:
+        yield
+    except IsthmusError as failure:
+        raise failure if str(failure).startswith(head) else type(failure)(f"{head}: {failure}") from None
 
 
 def _measured(parts: Mapping[str, Domain], held: Mapping[str, Any]) -> tuple[list[list[int]], list[int]]:
